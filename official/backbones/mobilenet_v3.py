@@ -1,0 +1,163 @@
+"""MobileNetV3."""
+
+import dataclasses
+from typing import NamedTuple
+
+import keras
+
+from official.backbones import base, blocks
+
+
+class Row(NamedTuple):
+    """A row of Table 1 or 2, in the paper's columns; one row a block.
+
+    Attributes:
+        kernel: Side of the depthwise kernel.
+        expanded: "exp size", channels of the expansion at width 1.
+        filters: "#out", channels of the output at width 1.
+        squeeze_excite: "SE".
+        activation: "NL".
+        stride: "s".
+    """
+
+    kernel: int
+    expanded: int
+    filters: int
+    squeeze_excite: bool
+    activation: str
+    stride: int
+
+
+# The words of the paper's tables.
+SE, NO = True, False
+RE, HS = "relu", "hard_swish"
+
+LARGE = (
+    #   k  exp  out  SE  NL  s
+    Row(3, 16, 16, NO, RE, 1),
+    Row(3, 64, 24, NO, RE, 2),
+    Row(3, 72, 24, NO, RE, 1),
+    Row(5, 72, 40, SE, RE, 2),
+    Row(5, 120, 40, SE, RE, 1),
+    Row(5, 120, 40, SE, RE, 1),
+    Row(3, 240, 80, NO, HS, 2),
+    Row(3, 200, 80, NO, HS, 1),
+    Row(3, 184, 80, NO, HS, 1),
+    Row(3, 184, 80, NO, HS, 1),
+    Row(3, 480, 112, SE, HS, 1),
+    Row(3, 672, 112, SE, HS, 1),
+    Row(5, 672, 160, SE, HS, 2),
+    Row(5, 960, 160, SE, HS, 1),
+    Row(5, 960, 160, SE, HS, 1),
+)
+SMALL = (
+    #   k  exp  out  SE  NL  s
+    Row(3, 16, 16, SE, RE, 2),
+    Row(3, 72, 24, NO, RE, 2),
+    Row(3, 88, 24, NO, RE, 1),
+    Row(5, 96, 40, SE, HS, 2),
+    Row(5, 240, 40, SE, HS, 1),
+    Row(5, 240, 40, SE, HS, 1),
+    Row(5, 120, 48, SE, HS, 1),
+    Row(5, 144, 48, SE, HS, 1),
+    Row(5, 288, 96, SE, HS, 2),
+    Row(5, 576, 96, SE, HS, 1),
+    Row(5, 576, 96, SE, HS, 1),
+)
+TABLES = {"large": LARGE, "small": SMALL}
+STEM_FILTERS = 16
+LAST_EXPAND = 6
+SQUEEZE = 0.25
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MobileNetV3(base.Backbone):
+    """MobileNetV3.
+
+    Howard et al., 2019, https://arxiv.org/abs/1905.02244, Tables 1 and 2. Widths are
+    rounded as in `keras.applications`, whose weights fit: the stem keeps 16 channels at
+    every width, and an expansion is the table's ratio to the width of its input.
+
+    Besides the features of every backbone there is "C5_project", the output of the
+    last block, before the last 1x1 convolution.
+
+    Attributes:
+        variant: "large" or "small".
+        minimalistic: Without squeeze-and-excite, hard-swish and 5x5 kernels.
+        width_multiplier: Factor of all widths but the stem's.
+        output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
+        reduced_tail: Half the channels in the blocks of the last level, expansions
+            included, and in the last convolution, for segmentation and detection
+            (sections 6.3 and 6.4, "RF2"). With LR-ASPP this gives the parameters of the
+            paper's Table 7; torchvision keeps the first of these expansions.
+        norm: Batch normalization.
+    """
+
+    variant: str = "large"
+    minimalistic: bool = False
+    width_multiplier: float = 1.0
+    output_stride: int = 32
+    reduced_tail: bool = False
+    norm: blocks.Norm = blocks.Norm()
+
+    def __post_init__(self) -> None:
+        blocks.check_choice(self, "variant", tuple(TABLES))
+        blocks.check_positive(self, "width_multiplier")
+        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
+
+    def __call__(self, images: keras.KerasTensor) -> base.Features:
+        stem = blocks.conv_norm(
+            images,
+            STEM_FILTERS,
+            kernel=3,
+            stride=2,
+            norm=self.norm,
+            activation=self._activation(HS),
+            name="stem",
+        )
+        placed = blocks.place(self.inverted_residuals(), self.output_stride)
+        features = blocks.add_blocks(stem, placed, norm=self.norm)
+        features["C5_project"] = features["C5"]
+        features["C5"] = blocks.conv_norm(
+            features["C5"],
+            blocks.make_divisible(LAST_EXPAND * features["C5"].shape[-1]),
+            norm=self.norm,
+            activation=self._activation(HS),
+            name="last",
+        )
+        return features
+
+    def inverted_residuals(self) -> tuple[blocks.Block, ...]:
+        """The blocks, with their widths."""
+        built = []
+        channels = nominal_channels = STEM_FILTERS
+        for row in self._rows():
+            block = self._block(row, channels * row.expanded / nominal_channels)
+            built.append(block)
+            channels, nominal_channels = block.filters, row.filters
+        return tuple(built)
+
+    def _rows(self) -> tuple[Row, ...]:
+        rows = TABLES[self.variant]
+        if not self.reduced_tail:
+            return rows
+        tail = max(number for number, row in enumerate(rows) if row.stride == 2)
+        return rows[:tail] + tuple(
+            row._replace(expanded=row.expanded // 2, filters=row.filters // 2)
+            for row in rows[tail:]
+        )
+
+    def _block(self, row: Row, expansion: float) -> blocks.Block:
+        expanded = blocks.make_divisible(expansion)
+        squeezes = row.squeeze_excite and not self.minimalistic
+        return blocks.Block(
+            kernel=3 if self.minimalistic else row.kernel,
+            stride=row.stride,
+            expanded=expanded,
+            filters=blocks.make_divisible(row.filters * self.width_multiplier),
+            activation=self._activation(row.activation),
+            squeezed=blocks.make_divisible(expanded * SQUEEZE) if squeezes else 0,
+        )
+
+    def _activation(self, activation: str) -> str:
+        return RE if self.minimalistic else activation

@@ -1,0 +1,83 @@
+"""What a dataset is, and the canonical keys of an example.
+
+A dataset is a frozen dataclass of plain values. It yields examples, dictionaries with
+the keys below; a key that a dataset cannot fill is absent.
+
+| key | dtype, shape | meaning |
+|---|---|---|
+| `image` | uint8 `[H, W, 3]` | RGB, upright |
+| `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
+| `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: none |
+| `image_id` | string `[]` | names the example in messages and pictures |
+| `position` | int64 `[]` | place in the stream; seeds what is random about it |
+"""
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+IGNORE_LABEL = 255
+
+Example = dict[str, Any]
+Color = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset(abc.ABC):
+    """Examples of one source, in splits."""
+
+    @property
+    @abc.abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their ids.
+
+        Raises:
+            failures.DataError: If the names are kept with the data and cannot be read.
+        """
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    @abc.abstractmethod
+    def palette(self) -> Sequence[Color]:
+        """An RGB color for each class."""
+
+    @abc.abstractmethod
+    def size(self, split: str) -> int:
+        """Number of examples in a split.
+
+        Raises:
+            failures.DataError: If the split is unknown, missing or empty.
+        """
+
+    @abc.abstractmethod
+    def load(
+        self,
+        split: str,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        cache: bool = False,
+        limit: int | None = None,
+    ) -> "tf.data.Dataset":
+        """Decoded, unbatched examples.
+
+        Args:
+            split: "train", "val", or what else the source has.
+            seed: None gives every example once, in the order of the source. A seed
+                gives an endless stream, every pass in a fresh order that is a function
+                of the seed and the number of the pass alone.
+            start: Position in the stream of the first example; lets training resume
+                in the middle of a pass.
+            cache: Keep decoded examples in memory.
+            limit: Use only this many examples, the first in the order of the source.
+
+        Raises:
+            failures.DataError: As `size`.
+        """

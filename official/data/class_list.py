@@ -1,0 +1,150 @@
+"""The list of classes that lies beside a folder of masks."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Sequence
+
+from official import failures
+from official.data import base, palettes
+
+NO_CLASS = frozenset({"ignore", "void"})
+"""Names, in any case, of entries whose pixels count as unlabelled."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassList:
+    """Classes in the order of their ids, and how a mask stores them.
+
+    Attributes:
+        names: Of the classes.
+        palette: A color for each class.
+        numbers: Class id, or `IGNORE_LABEL`, of each number in an indexed mask.
+        colors: The same for each color in a color mask; empty if no colors were listed.
+    """
+
+    names: tuple[str, ...]
+    palette: tuple[base.Color, ...]
+    numbers: dict[int, int]
+    colors: dict[base.Color, int]
+
+
+def read(folder: pathlib.Path, *, ignore_label: int | None) -> ClassList:
+    """The list of `classes.json` or, without one, of `classes.txt`.
+
+    `classes.json` holds `{"classes": [name, ...], "ignore_index": number,
+    "palette": [[r, g, b], ...]}`, the last two optional; `classes.txt` a line `name` or
+    `name r g b` for each class. The place in the list is the number in indexed masks.
+    Entries named "ignore" or "void" are no class: the classes after them move up.
+
+    Args:
+        ignore_label: Another number for unlabelled pixels; overrides the file's.
+
+    Raises:
+        failures.DataError: If there is no list, or a faulty one.
+    """
+    path = folder / "classes.json"
+    if path.exists():
+        names, colors, number = _from_json(path)
+        return make(
+            names,
+            colors,
+            ignore_label=number if ignore_label is None else ignore_label,
+            source=str(path),
+        )
+    path = folder / "classes.txt"
+    if path.exists():
+        names, colors = _from_text(path)
+        return make(names, colors, ignore_label=ignore_label, source=str(path))
+    raise failures.DataError(
+        f"{folder} has neither classes.json nor classes.txt: write the names of the "
+        "classes into classes.txt, a line each, or set dataset.classes"
+    )
+
+
+def make(
+    names: Sequence[str],
+    colors: Sequence[base.Color] | None,
+    *,
+    ignore_label: int | None,
+    source: str,
+) -> ClassList:
+    """A list of given entries; `source` names where they came from in messages.
+
+    Raises:
+        failures.DataError: If names or colors repeat, or their numbers differ.
+    """
+    _require_unique(names, what="class", source=source)
+    if colors is not None:
+        if len(colors) != len(names):
+            raise failures.DataError(
+                f"{source}: {len(names)} classes but {len(colors)} colors"
+            )
+        _require_unique(colors, what="color", source=source)
+    kept = [place for place, name in enumerate(names) if name.lower() not in NO_CLASS]
+    if not 1 <= len(kept) <= base.IGNORE_LABEL:
+        raise failures.DataError(f"{source}: {len(kept)} classes; want 1 to 255")
+    ids = dict.fromkeys(range(len(names)), base.IGNORE_LABEL)
+    ids |= {place: class_id for class_id, place in enumerate(kept)}
+    unlabelled = [base.IGNORE_LABEL]
+    if ignore_label is not None:
+        unlabelled.append(ignore_label)
+    return ClassList(
+        names=tuple(names[place] for place in kept),
+        palette=tuple(colors[place] for place in kept)
+        if colors
+        else palettes.distinct(len(kept)),
+        numbers=ids | dict.fromkeys(unlabelled, base.IGNORE_LABEL),
+        colors={color: ids[place] for place, color in enumerate(colors or ())},
+    )
+
+
+def _require_unique(values: Sequence[object], *, what: str, source: str) -> None:
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise failures.DataError(f"{source}: {what} {repeated[0]!r} is listed twice")
+
+
+def _from_json(
+    path: pathlib.Path,
+) -> tuple[list[str], list[base.Color] | None, int | None]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = [str(name) for name in content["classes"]]
+        palette = content.get("palette")
+        colors = None if palette is None else [_color(color) for color in palette]
+        number = content.get("ignore_index")
+        return names, colors, None if number is None else int(number)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise failures.DataError(
+            f'{path}: want {{"classes": ["road", ...], "ignore_index": 255, "palette": '
+            f"[[r, g, b], ...]}}, the last two optional ({error!r})"
+        ) from error
+
+
+def _from_text(path: pathlib.Path) -> tuple[list[str], list[base.Color] | None]:
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [words for words in lines if words]
+    colored = [
+        len(words) > 3 and all(word.isdecimal() for word in words[-3:])
+        for words in rows
+    ]
+    if not any(colored):
+        return [" ".join(words) for words in rows], None
+    if not all(colored):
+        plain = " ".join(rows[colored.index(False)])
+        raise failures.DataError(
+            f"{path}: {plain!r} has no color and others have; want 'name r g b' in "
+            "every line, or in none"
+        )
+    try:
+        return [" ".join(w[:-3]) for w in rows], [_color(w[-3:]) for w in rows]
+    except ValueError as error:
+        raise failures.DataError(f"{path}: {error}") from error
+
+
+def _color(values: Sequence[object]) -> base.Color:
+    red, green, blue = (int(str(value)) for value in values)
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"color {(red, green, blue)}: want values from 0 to 255")
+    return red, green, blue

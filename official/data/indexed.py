@@ -1,0 +1,155 @@
+"""Datasets whose examples can be read one by one, in any order."""
+
+import abc
+import dataclasses
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from official import failures
+from official.data import base, memory
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
+    "image": ("uint8", (None, None, 3)),
+    "semantic": ("int32", (None, None)),
+    "instance": ("int32", (None, None)),
+    "image_id": ("string", ()),
+}
+"""Type and shape of what `IndexedDataset.read` may give."""
+
+_ENDLESS = np.iinfo(np.int64).max
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class IndexedDataset(base.Dataset):
+    """A dataset given by a list of records and a function that reads one."""
+
+    @abc.abstractmethod
+    def records(self, split: str) -> Sequence[Any]:
+        """What there is to read, checked as far as is cheap.
+
+        Called once for a split; the answer is kept while the program runs.
+
+        Raises:
+            failures.DataError: If the split is unknown, missing, empty or faulty.
+        """
+
+    @abc.abstractmethod
+    def read(self, record: Any) -> dict[str, Any]:
+        """The example of a record, keys of `ELEMENTS`; called from several threads.
+
+        Raises:
+            failures.DataError: If its files are missing or faulty.
+        """
+
+    def size(self, split: str) -> int:
+        return len(_records(self, split))
+
+    def load(
+        self,
+        split: str,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        cache: bool = False,
+        limit: int | None = None,
+    ) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        records = _records(self, split)[:limit]
+        # The first example tells the keys, and bad data fails here, not in a thread.
+        keys = tuple(self.read(records[0]))
+        get: Callable[[int], list[Any]] = functools.partial(
+            _arrays, self, records, keys
+        )
+        if cache:
+            _require_memory(get, len(records), split)
+            get = _Cached(get)
+
+        def fetch(position: int) -> list[Any]:
+            return get(_index(len(records), seed, position))
+
+        def element(position: "tf.Tensor") -> base.Example:
+            # Declared stateless: with deterministic ops switched on, tf.data would call
+            # a stateful function for one example at a time.
+            values = tf.numpy_function(
+                fetch,
+                [position],
+                [tf.as_dtype(ELEMENTS[key][0]) for key in keys],
+                stateful=False,
+            )
+            for key, value in zip(keys, values, strict=True):
+                value.set_shape(ELEMENTS[key][1])
+            return {**dict(zip(keys, values, strict=True)), "position": position}
+
+        end = len(records) if seed is None else _ENDLESS
+        return tf.data.Dataset.range(start, end).map(
+            element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+
+@functools.lru_cache(maxsize=16)
+def _records(dataset: IndexedDataset, split: str) -> Sequence[Any]:
+    records = dataset.records(split)
+    if not records:
+        raise failures.DataError(f"split {split!r} of {dataset} has no example")
+    return records
+
+
+def _index(size: int, seed: int | None, position: int) -> int:
+    if seed is None:
+        return int(position)
+    return int(_permutation(size, seed, position // size)[position % size])
+
+
+@functools.lru_cache(maxsize=8)
+def _permutation(size: int, seed: int, pass_number: int) -> np.ndarray:
+    """The order of one pass over `size` examples: a function of the arguments alone."""
+    return np.random.default_rng((seed % 2**64, pass_number)).permutation(size)
+
+
+def _arrays(
+    dataset: IndexedDataset, records: Sequence[Any], keys: tuple[str, ...], index: int
+) -> list[Any]:
+    example = dataset.read(records[index])
+    return [_array(key, example[key]) for key in keys]
+
+
+def _array(key: str, value: Any) -> Any:
+    dtype = ELEMENTS[key][0]
+    return value.encode() if dtype == "string" else np.asarray(value, dtype)
+
+
+class _Cached:
+    """Keeps what `get` gave, by index: one memory for all passes and orders."""
+
+    def __init__(self, get: Callable[[int], list[Any]]):
+        self._get = get
+        self._kept: dict[int, list[Any]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, index: int) -> list[Any]:
+        with self._lock:
+            kept = self._kept.get(index)
+        if kept is None:
+            kept = self._get(index)
+            with self._lock:
+                self._kept[index] = kept
+        return kept
+
+
+def _require_memory(get: Callable[[int], list[Any]], count: int, split: str) -> None:
+    """Refuses a cache that would take more than half of the free memory."""
+    sample = np.unique(np.linspace(0, count - 1, num=5).astype(int))
+    mean = np.mean([sum(np.asarray(v).nbytes for v in get(int(i))) for i in sample])
+    memory.require(
+        float(mean) * count,
+        what=f"cache = True for the {count} examples of split {split!r}",
+        way_out="set cache = False, or a limit",
+    )

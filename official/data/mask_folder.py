@@ -1,0 +1,223 @@
+"""Anyone's images and label masks, in folders."""
+
+import dataclasses
+import functools
+import hashlib
+import logging
+import pathlib
+from collections.abc import Iterable, Sequence
+from concurrent import futures
+from typing import Any, NamedTuple
+
+from official import failures
+from official.data import base, class_list, decoding, indexed, label_maps
+
+_VALIDATION_SHARE = 0.2
+_SHOWN = 3  # names in a message
+
+
+class Record(NamedTuple):
+    image_id: str
+    image: pathlib.Path
+    mask: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskFolder(indexed.IndexedDataset):
+    """Images in `images/<split>/`, masks of the same name in `labels/<split>/*.png`.
+
+    * `masks/` may stand for `labels/`.
+    * A file `<split>.txt` beside them, a name (without ending) a line, picks the
+      examples of the split and gives their order.
+    * Without folders of splits the lists decide; without lists either, a fifth of the
+      images, chosen by a hash of their names, is "val" and the rest "train". (Frames
+      of one video then fall on both sides: such data needs lists.)
+    * A mask holds the number of a class for each pixel, or its color.
+    * The classes stand in `classes.json` or `classes.txt`: see `class_list.read`.
+
+    Attributes:
+        data_dir: Folder of all this.
+        classes: Names of the classes, instead of those in a file.
+        ignore_label: The number that masks store where a pixel is unlabelled, besides
+            255; None takes what `classes.json` says.
+    """
+
+    data_dir: str
+    classes: tuple[str, ...] | None = None
+    ignore_label: int | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return _class_list(self).names
+
+    @property
+    def palette(self) -> Sequence[base.Color]:
+        return _class_list(self).palette
+
+    def records(self, split: str) -> Sequence[Record]:
+        _class_list(self)
+        root = pathlib.Path(self.data_dir).expanduser()
+        images, masks = _image_root(root), _mask_root(root)
+        names = _listed(root, split)
+        if any(path.is_dir() for path in images.iterdir()):
+            _require_split(
+                split, sorted(p.name for p in images.iterdir() if p.is_dir())
+            )
+            images, masks = images / split, masks / split
+        elif names is None:
+            names = _hashed(root, split, images)
+        by_name = _by_name(images)
+        stray = _names(masks) - by_name.keys()
+        if names is None:
+            names = sorted(by_name)
+            if stray:
+                logging.getLogger(__name__).warning(
+                    "%d masks in %s have no image: %s", len(stray), masks, _few(stray)
+                )
+        _require(names, by_name, f"named in {root / split}.txt are not in {images}")
+        _require(names, _names(masks), f"in {images} have no mask {masks}/<name>.png")
+        records = [
+            Record(f"{split}/{name}", by_name[name], masks / f"{name}.png")
+            for name in names
+        ]
+        _require_sizes(records)
+        return records
+
+    def read(self, record: Record) -> dict[str, Any]:
+        image = decoding.image(record.image)
+        semantic = self._read_mask(record.mask)
+        label_maps.require_same_size(image, semantic, path=record.mask)
+        return {"image": image, "semantic": semantic, "image_id": record.image_id}
+
+    def _read_mask(self, path: pathlib.Path) -> Any:
+        classes = _class_list(self)
+        if not decoding.header(path).color:
+            stored = decoding.label_map(path)
+            return label_maps.from_numbers(stored, classes.numbers, path=path)
+        if not classes.colors:
+            raise failures.DataError(
+                f"{path}: holds colors, and the list of classes has none: write lines "
+                f"'name r g b' into {pathlib.Path(self.data_dir) / 'classes.txt'}"
+            )
+        return label_maps.from_colors(decoding.image(path), classes.colors, path=path)
+
+
+@functools.lru_cache(maxsize=16)
+def _class_list(dataset: MaskFolder) -> class_list.ClassList:
+    if dataset.classes is not None:
+        return class_list.make(
+            dataset.classes,
+            None,
+            ignore_label=dataset.ignore_label,
+            source="dataset.classes",
+        )
+    folder = pathlib.Path(dataset.data_dir).expanduser()
+    return class_list.read(folder, ignore_label=dataset.ignore_label)
+
+
+def _image_root(root: pathlib.Path) -> pathlib.Path:
+    if not (root / "images").is_dir():
+        raise failures.DataError(
+            f"{root / 'images'} does not exist; dataset.data_dir = {str(root)!r} must "
+            "hold images/<split>/ and labels/<split>/"
+        )
+    return root / "images"
+
+
+def _folders(images: pathlib.Path) -> list[str]:
+    return sorted(
+        path.name
+        for path in images.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _mask_root(root: pathlib.Path) -> pathlib.Path:
+    found = [root / name for name in ("labels", "masks") if (root / name).is_dir()]
+    if len(found) != 1:
+        what = "neither labels nor masks" if not found else "both labels and masks"
+        raise failures.DataError(f"{root} has {what}; the masks go into one of them")
+    return found[0]
+
+
+def _listed(root: pathlib.Path, split: str) -> list[str] | None:
+    """The names in `<split>.txt`, endings dropped; None if there is no such file."""
+    path = root / f"{split}.txt"
+    if not path.is_file() or split == "classes":
+        return None
+    lines = path.read_text(encoding="utf-8").split("\n")
+    names = [_name(pathlib.PurePath(line.strip())) for line in lines if line.strip()]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise failures.DataError(f"{path}: {repeated} is listed twice")
+    return names
+
+
+def _name(path: pathlib.PurePath) -> str:
+    return path.stem if path.suffix.lower() in decoding.SUFFIXES else path.name
+
+
+def _hashed(root: pathlib.Path, split: str, images: pathlib.Path) -> list[str]:
+    lists = sorted(p.stem for p in root.glob("*.txt") if p.stem != "classes")
+    _require_split(split, lists or ["train", "val"])
+    names = sorted(_by_name(images), key=lambda n: hashlib.sha256(n.encode()).digest())
+    count = max(1, round(len(names) * _VALIDATION_SHARE))
+    return sorted(names[:count] if split == "val" else names[count:])
+
+
+def _require_split(split: str, splits: Sequence[str]) -> None:
+    if split not in splits:
+        raise failures.DataError(f"no split {split!r}; there are {', '.join(splits)}")
+
+
+def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The images of a folder by name without ending."""
+    by_name: dict[str, pathlib.Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in decoding.SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in by_name:
+            raise failures.DataError(
+                f"{by_name[path.stem]} and {path} have the same name; rename one"
+            )
+        by_name[path.stem] = path
+    if not by_name:
+        raise failures.DataError(
+            f"{folder} has no image; want {', '.join(sorted(decoding.SUFFIXES))}"
+        )
+    return by_name
+
+
+def _names(masks: pathlib.Path) -> set[str]:
+    return {path.stem for path in masks.glob("*.png") if not path.name.startswith(".")}
+
+
+def _require(names: Sequence[str], present: Iterable[str], what: str) -> None:
+    missing = set(names) - set(present)
+    if missing:
+        raise failures.DataError(
+            f"{len(missing)} of {len(names)} images {what}: {_few(missing)}"
+        )
+
+
+def _few(names: Iterable[str]) -> str:
+    names = sorted(names)
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _require_sizes(records: Sequence[Record]) -> None:
+    """Compares the sizes in the headers, in threads: folders may lie far away."""
+
+    def sizes(record: Record) -> list[str]:
+        headers = decoding.header(record.mask), decoding.header(record.image)
+        return [f"{header.width}x{header.height}" for header in headers]
+
+    with futures.ThreadPoolExecutor(max_workers=8) as pool:
+        pairs = zip(records, pool.map(sizes, records), strict=True)
+        wrong = [(record, pair) for record, pair in pairs if pair[0] != pair[1]]
+    if wrong:
+        record, (mask, image) = wrong[0]
+        raise failures.DataError(
+            f"{len(wrong)} of {len(records)} masks differ in size from their image: "
+            f"{record.mask} is {mask}, {record.image} {image} (width x height)"
+        )

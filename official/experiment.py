@@ -1,0 +1,113 @@
+"""What an experiment is, and how one is loaded."""
+
+import dataclasses
+import importlib
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from official import bindings, catalog, export_spec, failures, gin, spelling
+from official.data import base as data_base
+from official.data import pipeline
+from official.optim import optimizers
+from official.tasks import base as tasks_base
+from official.training import trainer as trainer_lib
+
+CONFIG = "config.gin"
+"""The file in a run folder that holds the operative config."""
+
+_HEADER = "# experiment: "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything a run depends on.
+
+    Attributes:
+        task: Network, losses, metrics and their preprocessing.
+        dataset: Serves training and evaluation.
+        train: Which split is trained on, and how it is batched.
+        eval: Which split is evaluated, and how it is batched.
+        optimizer: Update rule with its schedule.
+        trainer: Length of training, strategy, precision, checkpoints.
+        export: The files to write, and their gate.
+        init_from: Weights to start from: a checkpoint file, or a run folder.
+        seed: Of initial weights, data order and augmentation.
+    """
+
+    task: tasks_base.Task
+    dataset: data_base.Dataset
+    train: pipeline.Input
+    eval: pipeline.Input
+    optimizer: optimizers.Optimizer
+    trainer: trainer_lib.Trainer
+    export: export_spec.Export = export_spec.Export()
+    init_from: str | None = None
+    seed: int = 0
+
+
+def load(
+    name: str,
+    overlays: Sequence[str | pathlib.Path] = (),
+    settings: Sequence[str] = (),
+) -> Experiment:
+    """An experiment of the catalog with bindings applied.
+
+    Args:
+        name: Of a file in `configs`, without its suffix.
+        overlays: Files of bindings.
+        settings: Bindings; they win over those of the overlays.
+
+    Raises:
+        RequestError: If there is no such experiment, or a binding is wrong.
+    """
+    found = [binding for file in overlays for binding in gin.parse_file(file)]
+    found += map(gin.parse_setting, settings)
+    return bindings.apply(_named(name), found)
+
+
+def dump(experiment: Experiment, name: str) -> str:
+    """The content of `CONFIG`: the name, and every setting as a binding."""
+    return f"{_HEADER}{name}\n{bindings.dump(experiment)}"
+
+
+def load_run(run_dir: pathlib.Path) -> tuple[str, Experiment]:
+    """Name and experiment of a run folder, as `dump` wrote them.
+
+    Raises:
+        RequestError: If the folder holds no run, or its config is damaged.
+    """
+    file = run_dir / CONFIG
+    if not file.is_file():
+        raise failures.RequestError(
+            f"{run_dir} holds no run ({CONFIG} is missing): give --run_dir a folder "
+            "that train.py has written"
+        )
+    experiment = bindings.construct(Experiment, gin.parse_file(file))
+    first_line = file.read_text(encoding="utf-8").partition("\n")[0]
+    if not first_line.startswith(_HEADER):
+        raise failures.RequestError(f"{file}:1: expected {_HEADER}NAME")
+    return first_line.removeprefix(_HEADER), experiment
+
+
+def _named(name: str) -> Experiment:
+    known = catalog.names()
+    if name not in known:
+        raise failures.RequestError(
+            f"--experiment={name}: no such experiment{spelling.hint(name, known)}; "
+            "--list shows all of them"
+        )
+    file = catalog.folder() / f"{name}.py"
+    root = str(file.parent.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        experiment = importlib.import_module(f"configs.{name}").experiment()
+    except ValueError as error:
+        raise failures.RequestError(f"{file}: {error}") from error
+    if not isinstance(experiment, Experiment):
+        raise failures.RequestError(
+            f"{file}: experiment() gives a {type(experiment).__name__}, "
+            "expected an Experiment"
+        )
+    return experiment

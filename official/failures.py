@@ -1,0 +1,67 @@
+"""The ways a command can end, and the exit status of each."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """Ends a command with one line: what is wrong, where, and what to do."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class RunError(Failure):
+    """The run failed: no space left, a loss that is not a number, ..."""
+
+
+class RequestError(Failure, ValueError):
+    """What was asked for is wrong: an unknown experiment, a bad binding, ..."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class DataError(RequestError):
+    """The data is missing or wrong."""
+
+
+class GateError(Failure):
+    """An exported file is outside its parity gate."""
+
+    exit_status: ClassVar[int] = 3
+
+
+class Interrupted(Failure):
+    """Stopped from outside, with a checkpoint kept."""
+
+    exit_status: ClassVar[int] = 4
+
+
+def run(command: Callable[[], None], *, debug: bool) -> int:
+    """Runs a command; returns its exit status and prints one line if it failed.
+
+    Args:
+        command: Raises a `Failure` where it cannot go on.
+        debug: Print tracebacks.
+    """
+    try:
+        command()
+    except KeyboardInterrupt:
+        return _report("interrupted", Interrupted.exit_status, debug)
+    except Failure as failure:
+        return _report(str(failure), failure.exit_status, debug)
+    except OSError as error:
+        return _report(f"{error.strerror or error}: {error.filename}", 1, debug)
+    except Exception as error:  # the last resort: a defect of ours
+        message = " ".join(str(error).split())[:300]
+        line = f"unexpected {type(error).__name__}: {message} (--debug shows more)"
+        return _report(line, 1, debug)
+    return 0
+
+
+def _report(line: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {line}", file=sys.stderr)
+    return status

@@ -1,0 +1,73 @@
+"""What dense heads do with feature maps of static size."""
+
+import math
+
+import keras
+
+from official.backbones import base as backbones_base
+
+
+def feature(
+    features: backbones_base.Features, name: str, *, owner: str
+) -> keras.KerasTensor:
+    """One of the features.
+
+    Args:
+        owner: The head's field that names it, for the message.
+
+    Raises:
+        ValueError: If there is no such feature; names those that there are.
+    """
+    if name not in features:
+        raise ValueError(
+            f"{owner} = {name!r}: the backbone has "
+            + ", ".join(repr(known) for known in sorted(features))
+        )
+    return features[name]
+
+
+def size(features: keras.KerasTensor) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        ValueError: If they are not static.
+    """
+    height, width = features.shape[1:3]
+    if height is None or width is None:
+        raise ValueError(
+            f"a feature has shape {features.shape}: heads want images of a static size"
+        )
+    return height, width
+
+
+def stride(features: backbones_base.Features, of: keras.KerasTensor) -> int:
+    """The stride of a feature in pixels of the image, told from C1, whose stride is 2.
+
+    Rounded to a power of two: sizes are rounded up where strides do not divide them.
+    """
+    ratio = size(features["C1"])[0] / size(of)[0]
+    return 2 ** round(math.log2(2 * ratio))
+
+
+def resize(
+    features: keras.KerasTensor, target: tuple[int, int], *, name: str
+) -> keras.KerasTensor:
+    """Bilinear, with half-pixel centres; the features themselves if they fit."""
+    if size(features) == target:
+        return features
+    return keras.layers.Resizing(*target, interpolation="bilinear", name=name)(features)
+
+
+def classify(
+    features: keras.KerasTensor, num_classes: int, *, name: str
+) -> keras.KerasTensor:
+    """A 1x1 convolution to logits.
+
+    Small initial weights: the first loss is that of equal scores.
+    """
+    return keras.layers.Conv2D(
+        num_classes,
+        1,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        name=name,
+    )(features)

@@ -1,0 +1,111 @@
+"""What a task is: the one seam where network, data, losses and metrics meet."""
+
+import abc
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from official.backbones import base as backbones_base
+from official.data import base as data_base
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Targets = dict[str, Any]
+Predictions = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task(abc.ABC):
+    """Builds the network, prepares its input and judges its output.
+
+    Attributes:
+        backbone: Feature extractor.
+        image_size: Height and width that a whole image is resized to for evaluation
+            and export.
+        resolution_multiplier: Scales every size of the task; results are rounded to
+            multiples of 32 pixels.
+    """
+
+    backbone: backbones_base.Backbone
+    image_size: Size
+    resolution_multiplier: float = 1.0
+
+    def scaled(self, size: Size) -> Size:
+        """`size` times `resolution_multiplier`, unchanged where that is 1."""
+        if self.resolution_multiplier == 1.0:
+            return size
+        height, width = (
+            max(32, round(side * self.resolution_multiplier / 32) * 32) for side in size
+        )
+        return height, width
+
+    @property
+    @abc.abstractmethod
+    def metric(self) -> str:
+        """Name of the metric that decides which checkpoint is best; more is better."""
+
+    @abc.abstractmethod
+    def build(self, *, num_classes: int, training: bool) -> keras.Model:
+        """The network: one input "images" (float32, pixels 0..255), a dict of outputs.
+
+        With `training=True` the input has the training size, and there may be outputs
+        that only losses use; without, it is the inference form at `image_size`.
+        Weights have the same names and shapes in both where both have them.
+        """
+
+    @abc.abstractmethod
+    def preprocess(
+        self, example: data_base.Example, *, training: bool, seed: Any = None
+    ) -> tuple["tf.Tensor", Targets]:
+        """One example to `(image, targets)`; runs in `tf.data`.
+
+        Args:
+            example: As `official.data.base` says.
+            training: Augmented and cut to the training size, or the whole image.
+            seed: int32 `[2]`, what all that is random depends on; None in evaluation.
+
+        Returns:
+            image: float32 `[H, W, 3]`, pixels 0..255, of a static size.
+            targets: Tensors; those of evaluation have the size of the original image.
+        """
+
+    @abc.abstractmethod
+    def losses(self) -> dict[str, keras.losses.Loss]:
+        """Each is called with all targets and all outputs; the total is the sum."""
+
+    @abc.abstractmethod
+    def metrics(self, class_names: tuple[str, ...]) -> dict[str, keras.metrics.Metric]:
+        """Each is updated with targets and predictions of a batch.
+
+        `result()` is a dict of floats, its keys unique over the metrics of the task.
+        """
+
+    @abc.abstractmethod
+    def postprocess(
+        self, outputs: dict[str, np.ndarray], targets: Targets
+    ) -> Predictions:
+        """Outputs of a batch to predictions in the frame of the targets.
+
+        The outputs come from the Keras network or from a file: all forms that the
+        export stage can write are understood.
+        """
+
+    @abc.abstractmethod
+    def agreement(
+        self, ours: Predictions, theirs: Predictions, targets: Targets
+    ) -> tuple[int, int]:
+        """How many decisions of two predictions are equal, and of how many."""
+
+    @abc.abstractmethod
+    def constant_metric(self, metrics: dict[str, keras.metrics.Metric]) -> float:
+        """Value of `metric` for the best prediction that ignores the image.
+
+        Args:
+            metrics: From `metrics()`, updated with the whole evaluation set.
+        """

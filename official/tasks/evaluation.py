@@ -1,0 +1,91 @@
+"""Evaluation of one or several predictors over the same images, in one pass."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from official.tasks import base
+
+Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Images `[B, H, W, 3]` float32, pixels 0..255, to raw outputs by name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one predictor reached.
+
+    Attributes:
+        metrics: Every value of every metric of the task.
+        constant: The task's main metric for the best constant prediction.
+        agreement: Share of decisions equal to the first predictor's.
+        examples: Number of images.
+    """
+
+    metrics: dict[str, float]
+    constant: float
+    agreement: float
+    examples: int
+
+
+def evaluate(
+    task: base.Task,
+    predictors: Mapping[str, Predictor],
+    batches: Iterable[tuple[Any, base.Targets]],
+    *,
+    class_names: tuple[str, ...],
+) -> dict[str, Result]:
+    """Runs every predictor over every batch.
+
+    Args:
+        predictors: By name; agreement is counted against the first.
+        batches: Images float32 `[B, H, W, 3]` and the task's targets.
+
+    Raises:
+        ValueError: If there is no example.
+    """
+    metrics = {name: task.metrics(class_names) for name in predictors}
+    equal = dict.fromkeys(predictors, 0)
+    decisions = dict.fromkeys(predictors, 0)
+    examples = 0
+    for images, targets in _numpy_batches(batches):
+        examples += len(images)
+        reference = None
+        for name, predictor in predictors.items():
+            predictions = task.postprocess(predictor(images), targets)
+            for metric in metrics[name].values():
+                metric.update_state(targets, predictions)
+            reference = predictions if reference is None else reference
+            same, total = task.agreement(reference, predictions, targets)
+            equal[name] += same
+            decisions[name] += total
+    if not examples:
+        raise ValueError("the evaluation set has no example")
+    return {
+        name: Result(
+            metrics=_values(metrics[name]),
+            constant=task.constant_metric(metrics[name]),
+            agreement=equal[name] / max(decisions[name], 1),
+            examples=examples,
+        )
+        for name in predictors
+    }
+
+
+def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value)
+        for metric in metrics.values()
+        for key, value in metric.result().items()
+    }
+
+
+def _numpy_batches(
+    batches: Iterable[tuple[Any, base.Targets]],
+) -> Iterator[tuple[np.ndarray, base.Targets]]:
+    for images, targets in batches:
+        yield (
+            np.asarray(images),
+            {name: np.asarray(value) for name, value in targets.items()},
+        )

@@ -1,0 +1,186 @@
+"""What happens around the steps of `fit`."""
+
+import contextlib
+import dataclasses
+import math
+import pathlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from official import failures
+from official.report import history
+from official.training import checkpoints
+
+
+class Guard(keras.callbacks.Callback):
+    """Stops at a loss that is not a number, saves checkpoints, minds signals.
+
+    Must be the first of the callbacks, and `Finish` the last.
+
+    Args:
+        run_dir: Run folder.
+        state: How far the training is; replaced as it goes on.
+        steps_per_epoch: Steps of a whole epoch.
+        every: Steps between checkpoints within an epoch.
+    """
+
+    def __init__(
+        self,
+        run_dir: pathlib.Path,
+        state: checkpoints.State,
+        *,
+        steps_per_epoch: int,
+        every: int,
+    ):
+        super().__init__()
+        self.run_dir = run_dir
+        self.state = state
+        self._steps_per_epoch = steps_per_epoch
+        self._every = every
+        self._signal: int | None = None
+
+    @contextlib.contextmanager
+    def minding_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the training at the next step, with a checkpoint."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        previous = {n: signal.signal(n, self._remember) for n in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: Any) -> None:
+        del frame
+        if self._signal is not None:
+            raise KeyboardInterrupt  # asked twice: end at once
+        self._signal = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.state = dataclasses.replace(self.state, step=self.state.step + 1)
+        bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if bad:
+            raise failures.RunError(
+                f"the loss is not a number at step {self.state.step} "
+                f"({', '.join(sorted(bad))}): lower optimizer.schedule.learning_rate "
+                "or set optimizer.clip_norm; the last good checkpoint is kept in "
+                f"{self.run_dir / 'checkpoints'}"
+            )
+        if self.state.step % self._steps_per_epoch == 0:
+            return  # the epoch's end saves, after its evaluation
+        if self._signal is not None or self.state.step % self._every == 0:
+            self.save("last")
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Ends the training if a signal came.
+
+        Raises:
+            Interrupted: Names the step whose checkpoint is kept.
+        """
+        if self._signal is not None:
+            raise failures.Interrupted(
+                f"{signal.Signals(self._signal).name} at step {self.state.step}: "
+                f"checkpoint kept in {self.run_dir}; the same command resumes"
+            )
+
+    def save(self, which: str) -> None:
+        checkpoints.save(
+            checkpoints.path(self.run_dir, which),
+            network=self.model.network,
+            optimizer=self.model.optimizer,
+            state=self.state,
+        )
+
+
+class Evaluation(keras.callbacks.Callback):
+    """Evaluates at the end of epochs and puts the values, as `val_...`, into the logs.
+
+    Args:
+        evaluate: Gives the values by name.
+        every: Epochs between evaluations.
+        epochs: The last epoch always ends in one.
+    """
+
+    def __init__(
+        self, evaluate: Callable[[], dict[str, float]], *, every: int, epochs: int
+    ):
+        super().__init__()
+        self._evaluate = evaluate
+        self._every = every
+        self._epochs = epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:
+            values = self._evaluate()
+            logs.update({f"val_{name}": value for name, value in values.items()})
+
+
+class History(keras.callbacks.Callback):
+    """Writes `metrics.csv`, a row an epoch, and TensorBoard events.
+
+    Args:
+        run_dir: Run folder.
+        done: Epochs that an earlier start finished; later rows are dropped.
+    """
+
+    def __init__(self, run_dir: pathlib.Path, *, done: int):
+        super().__init__()
+        self._file = run_dir / "metrics.csv"
+        self._events = run_dir / "tensorboard"
+        rows = history.read(self._file)
+        self._rows = [row for row in rows if int(float(row["epoch"])) <= done]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        import tensorflow as tf
+
+        seconds = time.perf_counter() - self._start
+        step = int(self.model.optimizer.iterations)
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row = {"epoch": epoch + 1, "step": step, "seconds": seconds, **logs}
+        self._rows.append({name: f"{value:.6g}" for name, value in row.items()})
+        history.write(self._file, self._rows)
+        writer = tf.summary.create_file_writer(str(self._events))
+        with writer.as_default(step=step):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+        writer.close()
+
+
+class Finish(keras.callbacks.Callback):
+    """Ends an epoch: keeps the best and the last checkpoint, stops without progress.
+
+    Args:
+        guard: Holds the state and saves.
+        metric: Name of the value in the logs that decides; higher is better.
+        patience: See `official.training.trainer.Trainer`.
+    """
+
+    def __init__(self, guard: Guard, *, metric: str, patience: int | None):
+        super().__init__()
+        self._guard = guard
+        self._metric = metric
+        self._patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        guard = self._guard
+        state = dataclasses.replace(guard.state, epoch=epoch + 1)
+        value = (logs or {}).get(self._metric)
+        better = value is not None and (state.best is None or value > state.best)
+        if better:
+            state = dataclasses.replace(state, best=value, best_epoch=epoch + 1)
+        if self._patience and epoch + 1 - state.best_epoch >= self._patience:
+            state = dataclasses.replace(state, stopped=True)
+            self.model.stop_training = True
+        guard.state = state
+        if better:
+            guard.save("best")
+        guard.save("last")
+        guard.stop_if_asked()

@@ -1,0 +1,222 @@
+"""Checkpoints: one file each, written whole or not at all."""
+
+import dataclasses
+import io
+import json
+import pathlib
+import zipfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from official import atomic, failures
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+# What is in the file, by prefix of the key:
+# "weights/<path>" every weight of the network, "average/<path>" the moving average of
+# its trainable ones, "random/<number>" the state of its random generators (their paths
+# are numbered by Keras, and not the same in the next network), "optimizer/<number>" the
+# optimizer's own variables, "state" JSON.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class State:
+    """How far a training is.
+
+    Attributes:
+        step: Steps done.
+        epoch: Epochs done, with their evaluation.
+        best: Best value of the task's metric so far.
+        best_epoch: Epoch (from 1) that reached it.
+        stopped: Ended early, for want of progress.
+        class_names: Classes of the data, so that a file can be exported without it.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    stopped: bool = False
+    class_names: tuple[str, ...] = ()
+
+
+def path(run_dir: pathlib.Path, which: str) -> pathlib.Path:
+    """Where the checkpoint "last" or "best" of a run lies."""
+    return run_dir / "checkpoints" / f"{which}.npz"
+
+
+def save(
+    file: pathlib.Path,
+    *,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    state: State,
+) -> None:
+    """Writes everything that training depends on.
+
+    Raises:
+        RunError: If a weight is not a finite number; the file is then not touched.
+        OSError: If the file cannot be written.
+    """
+    arrays = {f"weights/{v.path}": _numpy(v) for v in network.weights}
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise failures.RunError(
+                f"{name.removeprefix('weights/')} holds NaN or infinity at step "
+                f"{state.step}: no checkpoint is written; lower the learning rate"
+            )
+    average = averaged(optimizer)
+    arrays |= {f"average/{name}": value for name, value in average.items()}
+    arrays |= _numbered("random/", _random_state(network))
+    arrays |= _numbered("optimizer/", optimizer.variables)
+    arrays["state"] = np.array(json.dumps(dataclasses.asdict(state)))
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    atomic.write(file, buffer.getvalue())
+
+
+def averaged(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
+    """The moving average of the trainable weights, by path; empty without one."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema:
+        return {}
+    # Keras has no public access but overwriting the weights themselves.
+    return {
+        variable.path: _numpy(average)
+        for variable, average in zip(
+            inner._trainable_variables,
+            inner._model_variables_moving_average,
+            strict=True,
+        )
+        if average is not None
+    }
+
+
+def restore(
+    file: pathlib.Path,
+    *,
+    network: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+) -> State:
+    """Reads what `save` wrote into a network and a built optimizer of the same kind.
+
+    Raises:
+        RunError: If the file is damaged or belongs to another network.
+    """
+    arrays = _read(file)
+    assign(network.weights, _section(arrays, "weights/"), source=file)
+    for prefix, variables in (
+        ("random/", _random_state(network)),
+        ("optimizer/", optimizer.variables),
+    ):
+        values = _section(arrays, prefix)
+        if len(values) != len(variables):
+            raise failures.RunError(
+                f"{file}: holds {len(values)} {prefix[:-1]} variables, this run has "
+                f"{len(variables)}; use --overwrite to start afresh"
+            )
+        for variable, name in zip(variables, sorted(values), strict=True):
+            variable.assign(values[name])
+    return _state(arrays)
+
+
+def state(file: pathlib.Path) -> State:
+    """How far the training was that wrote a checkpoint."""
+    return _state(_read(file))
+
+
+def inference_weights(file: pathlib.Path) -> dict[str, np.ndarray]:
+    """Weights for evaluation and export, by path: averaged where there is an average.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    arrays = _read(file)
+    return _section(arrays, "weights/") | _section(arrays, "average/")
+
+
+def inference_network(
+    experiment: "experiment_lib.Experiment",
+    run_dir: pathlib.Path,
+    checkpoint: str = "best",
+) -> keras.Model:
+    """The inference form of a run's network, with its weights.
+
+    Raises:
+        RequestError: If the run has no such checkpoint.
+    """
+    file = path(run_dir, checkpoint)
+    if not file.exists():
+        raise failures.RequestError(
+            f"{file} does not exist: train first (python train.py --experiment=...)"
+        )
+    classes = len(state(file).class_names)
+    network = experiment.task.build(num_classes=classes, training=False)
+    assign(network.weights, inference_weights(file), source=file)
+    return network
+
+
+def assign(
+    variables: Iterable[keras.Variable],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    source: pathlib.Path | str,
+) -> None:
+    """Sets each variable to the array of its path.
+
+    Raises:
+        RunError: If an array is missing or has another shape.
+    """
+    for variable in variables:
+        array = arrays.get(variable.path)
+        if array is None:
+            raise failures.RunError(f"{source}: has no weights for {variable.path}")
+        if array.shape != tuple(variable.shape):
+            raise failures.RunError(
+                f"{source}: {variable.path} has shape {array.shape}, "
+                f"the network wants {tuple(variable.shape)}"
+            )
+        variable.assign(array)
+
+
+def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise failures.RunError(
+            f"{file}: damaged checkpoint ({error}); delete it to start from the other "
+            "one, or use --overwrite to start afresh"
+        ) from error
+
+
+def _state(arrays: Mapping[str, np.ndarray]) -> State:
+    values: dict[str, Any] = json.loads(str(arrays["state"]))
+    return State(**(values | {"class_names": tuple(values["class_names"])}))
+
+
+def _random_state(network: keras.Model) -> list[keras.Variable]:
+    weights = {id(variable) for variable in network.weights}
+    return [v for v in network.variables if id(v) not in weights]
+
+
+def _numbered(
+    prefix: str, variables: Iterable[keras.Variable]
+) -> dict[str, np.ndarray]:
+    return {f"{prefix}{n:05d}": _numpy(v) for n, v in enumerate(variables)}
+
+
+def _section(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _numpy(variable: keras.Variable) -> np.ndarray:
+    return keras.ops.convert_to_numpy(variable)

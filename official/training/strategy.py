@@ -1,0 +1,42 @@
+"""Distribution strategies: specs that build `tf.distribute` strategies."""
+
+import abc
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Strategy(abc.ABC):
+    """Where a training runs."""
+
+    @abc.abstractmethod
+    def create(self) -> "tf.distribute.Strategy": ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneDevice(Strategy):
+    """The first GPU, or the CPU where there is none."""
+
+    def create(self) -> "tf.distribute.Strategy":
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mirrored(Strategy):
+    """Every GPU of this host holds a copy and takes a share of each batch.
+
+    Attributes:
+        devices: Names such as "GPU:0"; empty is all GPUs.
+    """
+
+    devices: tuple[str, ...] = ()
+
+    def create(self) -> "tf.distribute.Strategy":
+        import tensorflow as tf
+
+        return tf.distribute.MirroredStrategy(self.devices or None)

@@ -1,0 +1,46 @@
+"""How long, where and how a training runs."""
+
+import dataclasses
+
+from official.training import strategy as strategy_lib
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """Settings of the training loop.
+
+    Attributes:
+        epochs: Number of epochs; each ends with an evaluation and a checkpoint.
+        steps_per_epoch: Steps of one epoch; None is one pass over the training data.
+        strategy: Devices.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        jit_compile: Compile the step with XLA; for GPUs (on CPUs it is far slower).
+        deterministic: Use deterministic kernels, so that equal seeds give equal
+            weights to the bit, also across an interruption.
+        evaluate_every: Epochs between evaluations; the last epoch always ends in one.
+        checkpoint_steps: Steps between checkpoints within an epoch.
+        patience: Stop when the metric has not risen for so many epochs; None is never.
+    """
+
+    epochs: int
+    steps_per_epoch: int | None = None
+    strategy: strategy_lib.Strategy = strategy_lib.OneDevice()
+    precision: str = "float32"
+    jit_compile: bool = False
+    deterministic: bool = True
+    evaluate_every: int = 1
+    checkpoint_steps: int = 500
+    patience: int | None = None
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r}: want one of {PRECISIONS}")
+        for field in ("epochs", "evaluate_every", "checkpoint_steps"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} {getattr(self, field)}: want 1 or more")
+        for field in ("steps_per_epoch", "patience"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"{field} {value}: want 1 or more, or None")

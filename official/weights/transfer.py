@@ -1,0 +1,95 @@
+"""Setting weights from arrays, layer by layer."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A layer that has arrays of other shapes.
+
+    Attributes:
+        layer: Its name.
+        reason: The first weight that does not fit, with both shapes.
+    """
+
+    layer: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """What came of it, in names of layers with weights.
+
+    Attributes:
+        source: Where the arrays are from.
+        taken: Layers that were set.
+        skipped: Layers whose arrays do not fit; they keep their initial weights.
+        random: Layers without arrays; they keep their initial weights.
+    """
+
+    source: str
+    taken: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+    random: tuple[str, ...]
+
+    def summary(self) -> str:
+        """A line, and one more for each of the other two groups that is not empty."""
+        total = len(self.taken) + len(self.skipped) + len(self.random)
+        lines = [f"weights of {len(self.taken)} of {total} layers from {self.source}"]
+        if self.skipped:
+            lines.append(
+                f"{len(self.skipped)} do not fit and start afresh: "
+                + _some([f"{item.layer} ({item.reason})" for item in self.skipped], 1)
+            )
+        if self.random:
+            lines.append(
+                f"{len(self.random)} are not in it and start afresh: "
+                + _some(self.random, 4)
+            )
+        return "\n  ".join(lines)
+
+
+def transfer(
+    network: keras.Model, arrays: Mapping[str, np.ndarray], *, source: str
+) -> Transfer:
+    """Sets each layer whose weights all have an array of their path and shape.
+
+    Args:
+        arrays: By path of the weight ("stem_conv/kernel").
+        source: Where they are from, for the summary.
+    """
+    taken, skipped, random = [], [], []
+    for layer in network.layers:
+        found = [arrays.get(weight.path) for weight in layer.weights]
+        if not found:
+            continue
+        if all(array is None for array in found):
+            random.append(layer.name)
+        elif reason := _mismatch(layer, found):
+            skipped.append(Skipped(layer=layer.name, reason=reason))
+        else:
+            layer.set_weights(found)
+            taken.append(layer.name)
+    return Transfer(
+        source=source, taken=tuple(taken), skipped=tuple(skipped), random=tuple(random)
+    )
+
+
+def _mismatch(layer: keras.layers.Layer, arrays: list[np.ndarray | None]) -> str | None:
+    """Why the arrays do not fit; None if they do."""
+    for weight, array in zip(layer.weights, arrays, strict=True):
+        wanted = tuple(weight.shape)
+        if array is None:
+            return f"no {weight.name}, wanted {wanted}"
+        if array.shape != wanted:
+            return f"{weight.name} is {array.shape}, wanted {wanted}"
+    return None
+
+
+def _some(names: list[str] | tuple[str, ...], limit: int) -> str:
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,167 @@
+"""What every data set must keep, on a fixture of two sizes of pictures."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import official.data
+from official.data import base, indexed
+
+SPLIT = "train"
+
+
+def _pictures(count=4, numbers=(0, 1)):
+    """Images and label maps, uint8, of two sizes."""
+    generator = np.random.default_rng(0)
+    for index in range(count):
+        size = (12 + 4 * (index % 2), 16)
+        image = generator.integers(0, 256, (*size, 3), np.uint8)
+        yield index, image, generator.choice(np.array([*numbers, 255], np.uint8), size)
+
+
+def _save(array, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def _cityscapes(folder):
+    for index, image, labels in _pictures(numbers=(7, 26)):
+        stem = f"ulm/ulm_{index:06}_000019"
+        _save(image, folder / "leftImg8bit" / SPLIT / f"{stem}_leftImg8bit.png")
+        _save(labels, folder / "gtFine" / SPLIT / f"{stem}_gtFine_labelIds.png")
+    return {"data_dir": str(folder)}
+
+
+def _mask_folder(folder):
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        _save(labels, folder / "labels" / SPLIT / f"{index}.png")
+    (folder / "classes.txt").write_text("thing\nother thing\n")
+    return {"data_dir": str(folder)}
+
+
+def _tfds(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "segmentation_mask": tfds.features.Image(shape=(None, None, 1)),
+    }
+    examples = [
+        (str(index), {"image": image, "segmentation_mask": labels[..., None]})
+        for index, image, labels in _pictures()
+    ]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+    )
+    return {"name": "tiny", "data_dir": str(folder), "classes": ("a", "b")}
+
+
+FIXTURES = {
+    "Cityscapes": _cityscapes,
+    "MaskFolder": _mask_folder,
+    "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},
+    "TFDS": _tfds,
+}
+"""For each data set, a function that writes a few examples of the split "train" into a
+folder and returns the fields of a data set that reads them."""
+
+
+def _datasets():
+    found = {}
+    for module in pkgutil.walk_packages(official.data.__path__, "official.data."):
+        loaded = importlib.import_module(module.name)
+        for name, value in inspect.getmembers(loaded, inspect.isclass):
+            if issubclass(value, base.Dataset) and not inspect.isabstract(value):
+                found[name] = value
+    return sorted(found.items())
+
+
+@pytest.fixture(params=[name for name, _ in _datasets()])
+def dataset(request, tmp_path):
+    if request.param not in FIXTURES:
+        pytest.fail(
+            f"{request.param} has no fixture: add one to FIXTURES in {__file__}"
+        )
+    return dict(_datasets())[request.param](**FIXTURES[request.param](tmp_path))
+
+
+def _list(stream):
+    return list(stream.as_numpy_iterator())
+
+
+def _same(one, other):
+    return all(np.array_equal(one[key], other[key]) for key in one | other)
+
+
+def test_a_dataset_is_a_frozen_value_with_a_docstring(dataset):
+    assert dataclasses.is_dataclass(dataset)
+    assert dataset == dataclasses.replace(dataset)
+    assert hash(dataset) == hash(dataclasses.replace(dataset))
+    assert not type(dataset).__doc__.startswith(f"{type(dataset).__name__}(")
+
+
+def test_classes_have_names_and_colors(dataset):
+    assert dataset.num_classes == len(dataset.class_names) >= 1
+    assert len(set(dataset.class_names)) == dataset.num_classes
+    assert len(dataset.palette) == dataset.num_classes
+    for color in dataset.palette:
+        assert len(color) == 3
+        assert all(0 <= value <= 255 for value in color)
+
+
+def test_examples_have_canonical_keys_types_and_ranges(dataset):
+    spec = dataset.load(SPLIT).element_spec
+    assert set(spec) <= {*indexed.ELEMENTS, "position"}
+    assert {"image", "image_id", "position"} <= set(spec)
+    examples = _list(dataset.load(SPLIT))
+    assert len(examples) == dataset.size(SPLIT)
+    for position, example in enumerate(examples):
+        assert example["position"] == position
+        assert example["image"].dtype == np.uint8
+        assert example["image"].shape[2:] == (3,)
+        assert isinstance(example["image_id"], bytes)
+        if "semantic" in example:
+            labels = example["semantic"]
+            assert labels.dtype == np.int32
+            assert labels.shape == example["image"].shape[:2]
+            allowed = {*range(dataset.num_classes), base.IGNORE_LABEL}
+            assert set(np.unique(labels).tolist()) <= allowed
+            assert (labels != base.IGNORE_LABEL).any()
+
+
+def test_examples_have_names_of_their_own(dataset):
+    names = [example["image_id"] for example in _list(dataset.load(SPLIT))]
+    assert len(set(names)) == len(names)
+
+
+def test_reading_twice_gives_the_same(dataset):
+    pairs = zip(_list(dataset.load(SPLIT)), _list(dataset.load(SPLIT)), strict=True)
+    assert all(_same(one, other) for one, other in pairs)
+
+
+def test_a_seeded_stream_is_endless_and_resumes_anywhere(dataset):
+    size = dataset.size(SPLIT)
+    whole = _list(dataset.load(SPLIT, seed=1).take(3 * size))
+    for start in (1, size, 2 * size - 1):
+        late = _list(dataset.load(SPLIT, seed=1, start=start).take(size))
+        pairs = zip(late, whole[start : start + size], strict=True)
+        assert all(_same(one, other) for one, other in pairs)
+    names = [example["image_id"] for example in whole]
+    assert sorted(names[:size]) == sorted(names[size : 2 * size])
+
+
+def test_a_cache_and_a_limit_change_no_example(dataset):
+    plain = _list(dataset.load(SPLIT))
+    cached = _list(dataset.load(SPLIT, cache=True, limit=2))
+    assert len(cached) == 2
+    assert all(_same(one, other) for one, other in zip(plain, cached, strict=False))

@@ -1,0 +1,214 @@
+"""What holds for every head found in `official/heads`."""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+
+import keras
+import numpy as np
+import pytest
+from test_backbones import AUTOMATIC, alternatives
+
+from official import heads
+from official.backbones import mobilenet_v3
+from official.heads import base, lraspp, maps, raspp
+
+
+def _found() -> list[type[base.Head]]:
+    kinds = []
+    for info in pkgutil.iter_modules(heads.__path__):
+        module = importlib.import_module(f"official.heads.{info.name}")
+        kinds += [
+            kind
+            for _, kind in inspect.getmembers(module, inspect.isclass)
+            if issubclass(kind, base.Head)
+            and not inspect.isabstract(kind)
+            and kind.__module__ == module.__name__
+        ]
+    return kinds
+
+
+HEADS = _found()
+every_head = pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.__name__)
+
+
+def _model(head: base.Head, size=(64, 96), *, classes: int = 5, **backbone):
+    images = keras.Input((*size, 3), name="images")
+    features = mobilenet_v3.MobileNetV3(
+        variant="small", width_multiplier=0.25, **backbone
+    )(images)
+    return keras.Model(images, head(features, classes))
+
+
+def _levels(head: base.Head) -> list[str]:
+    return [f.name for f in dataclasses.fields(head) if f.name.endswith("level")]
+
+
+def test_there_are_heads():
+    assert {"LRASPP", "RASPP"} <= {kind.__name__ for kind in HEADS}
+
+
+@every_head
+def test_every_field_changes_the_model(kind):
+    # Large enough for several windows of the pooling.
+    spec, size = kind(), (1024, 2048)
+    config = _model(spec, size).get_config()
+    for field in dataclasses.fields(kind):
+        is_level = field.name in _levels(spec)
+        others = ["C4"] if is_level else alternatives(spec, field)
+        assert others, field.name
+        for value in others:
+            changed = dataclasses.replace(spec, **{field.name: value})
+            assert _model(changed, size).get_config() != config, (field.name, value)
+
+
+@every_head
+def test_the_number_of_classes_is_that_of_the_logits(kind):
+    assert _model(kind(), classes=7).output["logits"].shape[-1] == 7
+
+
+@every_head
+@pytest.mark.parametrize("size", [(64, 96), (1024, 2048)])
+def test_every_layer_is_named(kind, size):
+    names = [layer.name for layer in _model(kind(), size).layers]
+    assert names == [layer.name for layer in _model(kind(), size).layers]
+    automatic = re.compile(AUTOMATIC.pattern + r"|(resizing|concatenate|.*pooling2d).*")
+    assert not [name for name in names if automatic.fullmatch(name)]
+
+
+@every_head
+def test_an_unknown_level_is_refused_with_those_there_are(kind):
+    for level in _levels(kind()):
+        head = dataclasses.replace(kind(), **{level: "C9"})
+        message = rf"{kind.__name__}.{level} = 'C9': the backbone has 'C1', .*'C5'"
+        with pytest.raises(ValueError, match=message):
+            _model(head)
+
+
+@every_head
+def test_an_unknown_image_size_is_refused(kind):
+    with pytest.raises(ValueError, match="static size"):
+        _model(kind(), (None, None))
+
+
+@every_head
+def test_a_saved_model_gives_the_same_logits(kind, tmp_path):
+    model = _model(kind(filters=8))
+    images = np.random.default_rng(0).uniform(-1, 1, (1, 64, 96, 3))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded(images)["logits"], model(images)["logits"], atol=1e-6
+    )
+
+
+@every_head
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision_runs_forward_and_backward(kind, dtype):
+    import tensorflow as tf
+
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
+    try:
+        model = _model(kind(filters=8))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 3))
+    with tf.GradientTape() as tape:
+        logits = model(images, training=True)["logits"]
+        loss = tf.reduce_sum(tf.cast(logits, tf.float32) ** 2)
+    assert logits.dtype == dtype
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+def test_lraspp_answers_at_its_low_level(output_stride):
+    model = _model(lraspp.LRASPP(), output_stride=output_stride)
+    assert model.output["logits"].shape == (None, 8, 12, 5)
+
+
+def test_raspp_answers_at_its_level():
+    assert _model(raspp.RASPP(), output_stride=16).output["logits"].shape[1:3] == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("output_stride", "window", "strides", "pooled"),
+    [
+        # The paper's numbers. 64x128: (64 - 49) // 16 + 1 = 1, (128 - 49) // 20 + 1 = 4.
+        (16, (49, 49), (16, 20), (1, 4)),
+        (32, (25, 25), (8, 10), (1, 4)),
+    ],
+)
+def test_the_pooling_of_the_paper_keeps_its_size_in_pixels(
+    output_stride, window, strides, pooled
+):
+    model = _model(lraspp.LRASPP(), (1024, 2048), output_stride=output_stride)
+    layer = model.get_layer("lraspp_pool")
+    assert (layer.pool_size, layer.strides) == (window, strides)
+    assert layer.output.shape[1:3] == pooled
+
+
+def test_the_pooling_is_cut_to_the_features():
+    tall = _model(lraspp.LRASPP(), (1024, 256), output_stride=16)
+    assert tall.get_layer("lraspp_pool").pool_size == (49, 16)
+    small = _model(lraspp.LRASPP(), (512, 512), output_stride=16)
+    assert isinstance(
+        small.get_layer("lraspp_pool"), keras.layers.GlobalAveragePooling2D
+    )
+    assert "lraspp_gate_resize" not in [layer.name for layer in small.layers]
+
+
+def test_lraspp_is_the_sum_of_its_two_classifiers():
+    """Against the head written out in numpy, with a global pool."""
+    generator = np.random.default_rng(0)
+    low, high = keras.Input((4, 4, 3)), keras.Input((2, 2, 6))
+    features = {"C1": keras.Input((16, 16, 2)), "C3": low, "C5": high}
+    model = keras.Model([low, high], lraspp.LRASPP(filters=4)(features, 2))
+    model.set_weights([generator.normal(size=w.shape) ** 2 for w in model.weights])
+    low_map, high_map = (
+        generator.normal(size=(4, 4, 3)),
+        generator.normal(size=(2, 2, 6)),
+    )
+
+    def weights(name):
+        return [np.squeeze(w) for w in model.get_layer(name).get_weights()]
+
+    (kernel,) = weights("lraspp_branch_conv")
+    gamma, beta, mean, variance = weights("lraspp_branch_norm")
+    branch = gamma * (high_map @ kernel - mean) / np.sqrt(variance + 1e-3) + beta
+    (kernel,) = weights("lraspp_gate_conv")
+    gate = np.clip(high_map.mean(axis=(0, 1)) @ kernel + 3, 0, 6) / 6
+    branch = np.maximum(branch, 0) * gate
+    # Bilinear from 2 to 4 with half-pixel centres: sources -0.25, 0.25, 0.75, 1.25.
+    enlarge = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
+    branch = np.einsum("ip,jq,pqc->ijc", enlarge, enlarge, branch)
+    expected = 0
+    for name, values in [("low", low_map), ("high", branch)]:
+        kernel, bias = weights(f"lraspp_{name}_logits_conv")
+        expected = expected + values @ kernel + bias
+    got = model([low_map[None], high_map[None]])["logits"][0]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (
+            "gate",
+            "relu",
+            "LRASPP.gate = 'relu': must be one of 'hard_sigmoid', 'sigmoid'",
+        ),
+        ("pooling", "max", "LRASPP.pooling = 'max': must be one of 'paper', 'global'"),
+        ("filters", 0, "LRASPP.filters = 0: must be above 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(field, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lraspp.LRASPP(**{field: value})
+
+
+def test_a_map_that_fits_is_not_resized():
+    features = keras.Input((4, 4, 2))
+    assert maps.resize(features, (4, 4), name="resize") is features

@@ -1,0 +1,55 @@
+"""Every shipped experiment, shrunk by bindings: takes a step and is exported."""
+
+import pathlib
+
+import pytest
+
+from official import bindings, catalog, experiment, gin
+from official.training import checkpoints, session
+from tflite_export import export, flatbuffer
+
+SHRINK = (
+    "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
+    "task.image_size = (64, 64)",
+    "task.crop_size = (64, 64)",
+    "task.backbone.width_multiplier = 0.35",
+    "train.batch_size = 2",
+    "trainer.epochs = 1",
+    "trainer.steps_per_epoch = 1",
+    "export.calibration_examples = 2",
+    "export.precisions = ('int8',)",
+)
+CPU = "configs/overlays/cpu.gin"
+NAMES = sorted(catalog.names())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
+    shrunk = experiment.load(name, settings=SHRINK)
+    session.train(shrunk, tmp_path)
+    assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 1
+    network = checkpoints.inference_network(shrunk, tmp_path, "last")
+    files = export.write(shrunk, network, folder=tmp_path / "export")
+    # `write` has checked that nothing in it is float; here, that it is what is wanted.
+    file = flatbuffer.read(files["int8"])
+    assert [tensor.dtype for tensor in file.inputs.values()] == ["UINT8"]
+    assert [tensor.shape for tensor in file.inputs.values()] == [(1, 64, 64, 3)]
+    assert [tensor.dtype for tensor in file.outputs.values()] == ["UINT8"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_operative_config_rebuilds_the_equal_experiment(name, root, tmp_path):
+    for overlays in ((), (root / CPU,)):
+        original = experiment.load(name, overlays)
+        file = tmp_path / "config.gin"
+        file.write_text(experiment.dump(original, name))
+        assert experiment.load_run(tmp_path) == (name, original)
+        other = experiment.load(NAMES[0] if name != NAMES[0] else NAMES[-1])
+        assert bindings.apply(other, gin.parse_file(file)) == original
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_file_is_one_screen_and_says_how_to_run_it(name, root: pathlib.Path):
+    text = (root / "configs" / f"{name}.py").read_text()
+    assert f"--experiment={name}" in text
+    assert len(text.splitlines()) <= 70

@@ -1,0 +1,165 @@
+"""`python -m tflite_export`, as a person types it."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import export_networks as networks
+import numpy as np
+import pytest
+from PIL import Image
+
+from tflite_export import __main__ as command
+
+FLAGS = {
+    "export": {"--run_dir", "--precision", "--target", "--checkpoint", "--set"},
+    "evaluate": {"model", "--experiment", "--set", "--limit"},
+    "benchmark": {"models", "--threads"},
+    "check": {"model", "--target"},
+    "predict": {"model", "images", "--out"},
+}
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (
+        action
+        for action in command.parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(action.choices)
+
+
+def test_the_commands_and_their_flags_are_the_contract():
+    found = {
+        name: {
+            (action.option_strings or [action.dest])[-1] for action in parser._actions
+        }
+        - {"--help", "--debug"}
+        for name, parser in commands().items()
+    }
+    assert found == FLAGS
+
+
+def test_every_command_can_show_tracebacks():
+    for parser in commands().values():
+        assert "--debug" in parser.format_help()
+
+
+def test_the_choices_are_what_there_is():
+    text = commands()["export"].format_help()
+    assert "{float32,float16,dynamic,int8}" in text
+    assert "{cpu}" in text
+    assert "{best,last}" in text
+
+
+def test_help_answers_without_tensorflow(root):
+    code = (
+        "import sys\n"
+        "from tflite_export import __main__ as command\n"
+        "try: command.main(['export', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
+    )
+    assert ended.stdout.strip().splitlines()[-1] == "[]"
+
+
+def failure(capsys, *arguments) -> tuple[int, str]:
+    """Exit status and the lines on standard error."""
+    try:
+        status = command.main([str(argument) for argument in arguments])
+    except SystemExit as stopped:
+        status = stopped.code
+    return status, capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export"],
+        ["export", "--run_dir=x", "--precision=int4"],
+        ["export", "--run_dir=x", "--target=abacus"],
+        ["benchmark"],
+        ["benchmark", "x.tflite", "--threads=0"],
+        ["launch"],
+        [],
+    ],
+)
+def test_wrong_flags_are_one_line_and_status_2(arguments, capsys):
+    status, line = failure(capsys, *arguments)
+    assert status == 2
+    assert line.startswith("error: ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["benchmark", "check", "evaluate", "predict"])
+def test_a_damaged_file_is_one_line_and_status_2(name, tmp_path, capsys):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.content("int8")[:200])
+    more = {"evaluate": ["--experiment=mnv3_seg_synthetic"], "predict": ["a.png"]}
+    status, line = failure(capsys, name, path, *more.get(name, []))
+    assert status == 2
+    assert line.startswith(f"error: {path}: damaged TFLite model")
+    assert "\n" not in line
+
+
+def test_a_folder_that_holds_no_run_is_status_2(tmp_path, capsys):
+    status, line = failure(capsys, "export", f"--run_dir={tmp_path}")
+    assert status == 2
+    assert line.startswith(f"error: {tmp_path} holds no run")
+    assert "\n" not in line
+
+
+def test_a_refused_file_is_status_3(tmp_path, capsys):
+    def edit(model):
+        model.subgraphs[0].tensors[0].shapeSignature = [-1, 32, 24, 3]
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.edited(networks.content("int8"), edit))
+    status, line = failure(capsys, "check", path)
+    assert status == 3
+    assert "dynamic shape [-1, 32, 24, 3]" in line
+
+
+def test_a_file_for_other_classes_than_the_experiments_is_refused(tmp_path, capsys):
+    path = networks.file(tmp_path, "int8")
+    status, line = failure(
+        capsys, "evaluate", path, "--experiment=mnv3_seg_synthetic", "--limit=1"
+    )
+    assert status == 2
+    assert "tells 5 classes apart, the data set of the experiment has 19" in line
+
+
+def test_the_benchmark_ends_with_a_line_of_json(tmp_path, capsys):
+    paths = [str(networks.file(tmp_path, name)) for name in ("float32", "int8")]
+    assert command.main(["benchmark", *paths]) == 0
+    rows = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert [row["path"] for row in rows] == paths
+
+
+def test_predictions_are_drawn_for_every_image(tmp_path, capsys):
+    model = networks.file(tmp_path, "int8")
+    images = [tmp_path / folder / "photo.png" for folder in ("a", "b")]
+    for path in images:
+        path.parent.mkdir()
+        Image.fromarray(networks.pixels(1)[0].astype(np.uint8)).resize((60, 40)).save(
+            path
+        )
+    out = tmp_path / "out"
+    arguments = ["predict", model, *images, f"--out={out}"]
+    assert command.main([str(argument) for argument in arguments]) == 0
+    assert {path.name for path in out.iterdir()} == {"photo.png", "photo_2.png"}
+    assert str(out / "photo.png") in capsys.readouterr().out
+    with Image.open(out / "photo.png") as picture:
+        assert picture.width > 2 * 400
+
+
+def test_a_description_that_does_not_fit_is_refused(tmp_path, capsys):
+    model = networks.file(tmp_path, "int8")
+    model.with_suffix(".json").write_text('{"class_names": ["a"], "palette": []}')
+    status, line = failure(capsys, "predict", model, tmp_path / "photo.png")
+    assert status == 2
+    assert "not the description of a model" in line

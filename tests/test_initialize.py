@@ -1,0 +1,199 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from official import failures
+from official.backbones import base, mobilenet_v2, mobilenet_v3
+from official.heads import lraspp
+from official.weights import initialize
+
+SMALL = mobilenet_v2.MobileNetV2(width_multiplier=0.35)
+
+
+def _network(backbone: base.Backbone = SMALL, *, classes: int = 3) -> keras.Model:
+    images = keras.Input((64, 64, 3), name="images")
+    return keras.Model(images, lraspp.LRASPP(filters=8)(backbone(images), classes))
+
+
+def _file_of_keras(folder, **settings):
+    """A file that `keras.applications` wrote, and its model."""
+    model = keras.applications.MobileNetV2(
+        weights=None, **{"alpha": 0.35, "input_shape": (96, 96, 3)} | settings
+    )
+    file = folder / "v2.weights.h5"
+    model.save_weights(file)
+    return str(file), model
+
+
+def _checkpoint(folder, network, name="best.npz", **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {f"weights/{w.path}": np.asarray(w) for w in network.weights}
+    np.savez(folder / name, **arrays, **more)
+    return str(folder / name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"include_top": False}, {"classes": 7, "classifier_activation": None}],
+)
+def test_a_keras_applications_file_sets_the_backbone(tmp_path, settings):
+    file, model = _file_of_keras(tmp_path, **settings)
+    network = _network()
+    moved = initialize.initialize(network, SMALL, file)
+    assert not moved.skipped
+    assert all(name.startswith("lraspp") for name in moved.random)
+    for ours, theirs in [
+        ("stem_conv", "Conv1"),
+        ("C3_block2_depthwise_norm", "block_4_depthwise_BN"),
+        ("last_conv", "Conv_1"),
+    ]:
+        pairs = zip(
+            network.get_layer(ours).get_weights(),
+            model.get_layer(theirs).get_weights(),
+            strict=True,
+        )
+        for a, b in pairs:
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_keras_applications_file_of_v3_sets_the_backbone(tmp_path):
+    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(64, 64, 3))
+    model.save_weights(tmp_path / "v3.weights.h5")
+    backbone = mobilenet_v3.MobileNetV3(variant="small")
+    network = _network(backbone)
+    moved = initialize.initialize(network, backbone, str(tmp_path / "v3.weights.h5"))
+    assert all(name.startswith("lraspp") for name in moved.random)
+    np.testing.assert_array_equal(
+        network.get_layer("C5_block3_squeeze_excite_expand_conv").get_weights()[0],
+        model.get_layer("expanded_conv_10_squeeze_excite_conv_1").get_weights()[0],
+    )
+
+
+def test_the_published_checkpoint_gives_the_features_that_keras_gives(shared):
+    file = shared / "pretrained" / "mobilenet_v2_1.0_224_imagenet.weights.h5"
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    backbone = mobilenet_v2.MobileNetV2()
+    images = keras.Input((224, 224, 3))
+    ours = keras.Model(images, backbone(images)["C5"])
+    initialize.initialize(ours, backbone, str(file))
+    classifier = keras.applications.MobileNetV2(weights=None)
+    classifier.load_weights(file)
+    theirs = keras.Model(classifier.input, classifier.get_layer("out_relu").output)
+    batch = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3))
+    wanted = np.asarray(theirs(batch))
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(ours(batch), wanted, atol=1e-3)
+
+
+def test_the_width_of_a_keras_file_must_be_that_of_the_backbone(tmp_path):
+    file, _ = _file_of_keras(tmp_path, alpha=0.5)
+    # The stems are 16 channels wide at both widths; 0.5 * 24 is 16, 0.35 * 24 is 8.
+    message = (
+        "v2.weights.h5 is of another variant or width than this MobileNetV2: layer "
+        "C2_block1_project_conv: kernel is (1, 1, 48, 16), wanted (1, 1, 48, 8)"
+    )
+    with pytest.raises(failures.RequestError, match=re.escape(message)):
+        initialize.initialize(_network(), SMALL, file)
+
+
+def test_the_model_of_a_keras_file_must_be_that_of_the_backbone(tmp_path):
+    file, _ = _file_of_keras(tmp_path)
+    backbone = mobilenet_v3.MobileNetV3(variant="small")
+    message = (
+        "another variant than this MobileNetV3: it has no layer 'conv' for stem_conv"
+    )
+    with pytest.raises(failures.RequestError, match=message):
+        initialize.initialize(_network(backbone), backbone, file)
+
+
+def test_a_reduced_tail_starts_afresh_and_is_told(tmp_path):
+    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(64, 64, 3))
+    model.save_weights(tmp_path / "v3.weights.h5")
+    backbone = mobilenet_v3.MobileNetV3(variant="small", reduced_tail=True)
+    moved = initialize.initialize(
+        _network(backbone), backbone, str(tmp_path / "v3.weights.h5")
+    )
+    lines = moved.summary().splitlines()
+    assert len(lines) == 3
+    assert re.search(
+        r"do not fit and start afresh: C5_block1_expand_conv \(kernel is "
+        r"\(1, 1, 48, 288\), wanted \(1, 1, 48, 144\)\) and \d+ more",
+        lines[1],
+    )
+    assert "are not in it and start afresh: lraspp_" in lines[2]
+
+
+def test_a_checkpoint_gives_whatever_matches(tmp_path):
+    source, network = _network(classes=5), _network(classes=3)
+    file = _checkpoint(tmp_path, source)
+    moved = initialize.initialize(network, SMALL, file)
+    assert not moved.random
+    assert {item.layer for item in moved.skipped} == {
+        "lraspp_high_logits_conv",
+        "lraspp_low_logits_conv",
+    }
+    assert moved.skipped[0].reason.startswith("kernel is (1, 1, ")
+    for ours, theirs in zip(network.weights, source.weights, strict=True):
+        if "logits" not in ours.path:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_moving_average_is_preferred(tmp_path):
+    network = _network()
+    kernel = network.get_layer("stem_conv").kernel
+    average = np.full(kernel.shape, 3.0, "float32")
+    file = _checkpoint(tmp_path, network, **{f"average/{kernel.path}": average})
+    initialize.initialize(network, SMALL, file)
+    np.testing.assert_array_equal(kernel, average)
+
+
+def test_a_run_folder_gives_its_best_else_its_last_checkpoint(tmp_path):
+    network = _network()
+    folder = tmp_path / "checkpoints"
+    _checkpoint(folder, network, "last.npz")
+    moved = initialize.initialize(network, SMALL, str(tmp_path))
+    assert moved.source == str(folder / "last.npz")
+    _checkpoint(folder, network, "best.npz")
+    moved = initialize.initialize(network, SMALL, str(tmp_path))
+    assert moved.source == str(folder / "best.npz")
+    total = sum(1 for layer in network.layers if layer.weights)
+    assert moved.summary() == (
+        f"weights of {total} of {total} layers from {folder / 'best.npz'}"
+    )
+
+
+def _nothing(folder):
+    np.savez(folder / "other.npz", **{"weights/other/kernel": np.zeros(3)})
+    return folder / "other.npz"
+
+
+def _damaged(folder, name):
+    (folder / name).write_bytes(b"no archive")
+    return folder / name
+
+
+def _unnamed(folder):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.ReLU()])
+    model.save_weights(folder / "none.weights.h5")
+    return folder / "none.weights.h5"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda f: f / "absent.npz", "absent.npz: does not exist"),
+        (lambda f: f, "neither checkpoints/best.npz nor checkpoints/last.npz"),
+        (lambda f: _damaged(f, "a.txt"), "a.txt: neither a run folder nor a .npz"),
+        (lambda f: _damaged(f, "a.npz"), "a.npz: not a readable checkpoint"),
+        (lambda f: _damaged(f, "a.weights.h5"), "not a Keras weight file"),
+        (_unnamed, "has no named layers; write it with save_weights"),
+        (_nothing, "nothing in it has a name of the network's layers"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, make, message):
+    with pytest.raises(failures.RequestError, match=re.escape(message)) as caught:
+        initialize.initialize(_network(), SMALL, str(make(tmp_path)))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,55 @@
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+
+import keras
+import numpy as np
+
+from official.backbones import mobilenet_v2, mobilenet_v3
+from official.heads import lraspp, raspp
+
+for backbone, head in [
+    (mobilenet_v3.MobileNetV3(variant="small", width_multiplier=0.25), lraspp.LRASPP()),
+    (mobilenet_v2.MobileNetV2(width_multiplier=0.25), raspp.RASPP(level="C4")),
+]:
+    images = keras.Input((32, 32, 3))
+    model = keras.Model(images, head(backbone(images), 2)["logits"])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    height, width = model.output_shape[1:3]
+    before = model.get_layer("stem_conv").get_weights()[0]
+    history = model.fit(
+        np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)),
+        np.zeros((4, height, width), "int32"),
+        verbose=0,
+    )
+    assert np.isfinite(history.history["loss"][0])
+    assert not np.array_equal(before, model.get_layer("stem_conv").get_weights()[0])
+assert "tensorflow" not in sys.modules
+print("trained")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="wants jax")
+def test_networks_train_on_jax_where_there_is_no_tensorflow(root):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=root,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip().endswith("trained"), done.stderr[-2000:]

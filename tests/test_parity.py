@@ -1,0 +1,231 @@
+"""The gate between the Keras model and its files, and the export of a whole run."""
+
+import dataclasses
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import small
+
+from official import export_spec, failures
+from official.tasks import evaluation
+from official.training import checkpoints
+from tflite_export import examples, export, parity
+
+SPEC = export_spec.Export()
+PRECISIONS = {"float32": "float32", "dynamic": "dynamic", "int8": "int8"}
+
+
+def result(metric: float, agreement: float = 1.0) -> evaluation.Result:
+    return evaluation.Result(
+        metrics={"mean_iou": metric}, constant=0.1, agreement=agreement, examples=9
+    )
+
+
+def judge(keras_metric: float, **files: evaluation.Result) -> dict[str, parity.Verdict]:
+    results = {parity.KERAS: result(keras_metric), **files}
+    precisions = {name: PRECISIONS[name] for name in files}
+    return parity.judge(results, precisions, metric="mean_iou", spec=SPEC)
+
+
+def test_files_inside_their_bounds_pass():
+    verdicts = judge(
+        0.5,
+        float32=result(0.4991, 0.9991),  # 0.09 of 0.1 points, 99.91 of 99.9 %
+        dynamic=result(0.4901, 0.971),  # 0.99 of 1.0 points, 97.1 of 97 %
+        int8=result(0.52, 0.971),  # better is no drop
+    )
+    assert [verdict.problems for verdict in verdicts.values()] == [(), (), ()]
+    assert verdicts["float32"].drop == pytest.approx(0.09)
+    assert verdicts["int8"].drop == pytest.approx(-2)
+    parity.require(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "agreement", "line"),
+    [
+        ("float32", 0.4985, 1.0, "mean_iou is 0.15 points below the Keras model's"),
+        ("float32", 0.5, 0.998, "99.80 % of its decisions agree .*wanted 99.9 %"),
+        ("int8", 0.488, 1.0, r"1.20 points below the Keras model's \(allowed 1\)"),
+        ("int8", 0.5, 0.96, r"96.00 % of its decisions agree .*wanted 97 %"),
+        ("int8", math.nan, 1.0, "mean_iou is nan points below"),
+        ("int8", 0.5, math.nan, "nan % of its decisions agree"),
+    ],
+)
+def test_a_file_outside_a_bound_fails_with_the_figures(name, metric, agreement, line):
+    verdicts = judge(0.5, **{name: result(metric, agreement)})
+    assert not verdicts[name].passed
+    with pytest.raises(failures.GateError, match=f"parity gate: {name}: .*{line}"):
+        parity.require(verdicts)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.05, math.nan])
+def test_an_untrained_model_does_not_pass_and_is_said_once(value):
+    verdicts = judge(value, float32=result(value), int8=result(value))
+    assert not any(verdict.passed for verdict in verdicts.values())
+    with pytest.raises(failures.GateError) as caught:
+        parity.require(verdicts)
+    message = str(caught.value)
+    assert message.count("is untrained: its mean_iou of") == 1
+    assert "the best constant prediction's 10.00" in message
+
+
+def test_keras_gets_the_pixels_that_the_file_gets():
+    images = keras.Input((2, 2, 3))
+    network = keras.Model(images, {"logits": keras.layers.Identity()(images)})
+    pixels = np.full((1, 2, 2, 3), 9.7, np.float32)
+    rounded = parity.keras_predictor(network, input_type="uint8")(pixels)["logits"]
+    exact = parity.keras_predictor(network, input_type="float32")(pixels)["logits"]
+    assert (rounded.max(), exact.max()) == (10.0, np.float32(9.7))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder as training leaves it; the weights are set by hand, not trained."""
+    folder = tmp_path_factory.mktemp("run")
+    experiment = small.experiment()
+    network = experiment.task.build(num_classes=3, training=False)
+    tell_colors_apart(network)
+    optimizer = keras.optimizers.SGD()
+    optimizer.build(network.trainable_variables)
+    checkpoints.save(
+        checkpoints.path(folder, "best"),
+        network=network,
+        optimizer=optimizer,
+        state=checkpoints.State(class_names=experiment.dataset.class_names),
+    )
+    (folder / "config.gin").write_text("# experiment: colors\n")
+    (folder / "result.json").write_text('{"experiment": "colors", "rows": []}')
+    return folder
+
+
+def tell_colors_apart(network: keras.Model) -> None:
+    """The class is the channel that is brightest."""
+    kernel = np.zeros(network.get_layer("conv").kernel.shape, np.float32)
+    classes = np.zeros(network.get_layer("classes").kernel.shape, np.float32)
+    for color in range(3):
+        kernel[:, :, color, color] = 1 / 9
+        classes[0, 0, color, color] = 4
+    network.get_layer("conv").set_weights([kernel])
+    network.get_layer("classes").set_weights([classes, np.zeros(3)])
+    # Below zero all colors would be alike after the ReLU.
+    norm = network.get_layer("norm")
+    norm.beta.assign(np.ones(norm.beta.shape))
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    export.run(small.experiment(), run_dir=run)
+    return run
+
+
+def test_an_export_leaves_files_descriptions_and_figures(exported):
+    folder = exported / "export"
+    assert {path.name for path in folder.iterdir()} == {
+        "model_float32.tflite",
+        "model_float32.json",
+        "model_int8.tflite",
+        "model_int8.json",
+        "labels.txt",
+        "report.json",
+    }
+    assert (folder / "labels.txt").read_text() == "red\ngreen\nblue\n"
+    report = json.loads((folder / "report.json").read_text())
+    assert [row["name"] for row in report["rows"]] == ["Keras", "float32", "int8"]
+    keras_row, float_row, int8_row = report["rows"]
+    assert keras_row["metrics"]["mean_iou"] > 0.9 > report["constant"]
+    assert float_row["agreement"] == pytest.approx(1, abs=1e-3)
+    for row in (float_row, int8_row):
+        assert row["gate"] == "passed"
+        assert row["size_bytes"] == (folder / row["file"]).stat().st_size
+        assert row["latency_ms"] > 0
+
+
+def test_the_result_of_the_run_has_the_same_rows_and_keeps_what_it_had(exported):
+    result = json.loads((exported / "result.json").read_text())
+    report = json.loads((exported / "export" / "report.json").read_text())
+    assert result["experiment"] == "colors"
+    assert result["rows"] == report["rows"]
+    assert "int8" in (exported / "report.html").read_text()
+    assert (exported / "predictions" / "0.png").exists()
+
+
+def test_the_description_says_how_to_feed_the_file(exported):
+    content = json.loads((exported / "export" / "model_int8.json").read_text())
+    (image,) = content["inputs"]
+    assert (image["name"], image["dtype"], image["shape"]) == (
+        "images",
+        "uint8",
+        [1, 32, 32, 3],
+    )
+    assert image["scale"] == pytest.approx(1 / 127.5)
+    assert "half-pixel" in content["preprocessing"]["resize"]
+    assert "(pixel - 127)" in content["preprocessing"]["normalization"]
+    assert content["class_names"] == ["red", "green", "blue"]
+    assert content["palette"][0] == [255, 0, 0]
+
+
+def test_a_file_outside_its_gate_is_written_reported_and_fails(exported):
+    experiment = small.experiment()
+    strict = dataclasses.replace(experiment.export, max_drop_int8=-200.0)
+    experiment = dataclasses.replace(experiment, export=strict)
+    with pytest.raises(failures.GateError, match=r"int8: mean_iou is .* points below"):
+        export.run(experiment, run_dir=exported, precisions=["int8"])
+    rows = json.loads((exported / "result.json").read_text())["rows"]
+    gates = {row["name"]: row.get("gate") for row in rows}
+    # The float file was not exported again; its row is still true.
+    assert gates == {"Keras": None, "int8": "failed", "float32": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"target": "gpx"}, "export target 'gpx' is unknown"),
+        ({"precisions": ("int9",)}, "export.precisions = 'int9'.*did you mean int8"),
+        ({"output": "argmax"}, "export.output = 'argmax': want 'logits', 'class_ids'"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_named(run, change, line):
+    experiment = small.experiment()
+    wrong = dataclasses.replace(experiment.export, **change)
+    with pytest.raises(failures.RequestError, match=line):
+        export.run(dataclasses.replace(experiment, export=wrong), run_dir=run)
+
+
+def test_a_run_without_the_checkpoint_is_refused(run):
+    with pytest.raises(failures.RequestError, match=r"last.npz does not exist"):
+        export.run(small.experiment(), run_dir=run, checkpoint="last")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OtherColors(small.Quarters):
+    @property
+    def class_names(self):
+        return ("cyan", "magenta", "yellow")
+
+
+def test_data_of_other_classes_than_the_run_is_refused(run):
+    experiment = dataclasses.replace(small.experiment(), dataset=OtherColors())
+    with pytest.raises(
+        failures.RequestError, match=r"trained on 3 .* \(red.* 3 \(cyan"
+    ):
+        export.run(experiment, run_dir=run)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Torn(small.Quarters):
+    def read(self, record):
+        raise failures.DataError(f"picture {record}: torn; copy it again")
+
+
+def test_an_error_in_the_data_stays_one_line():
+    experiment = dataclasses.replace(small.experiment(), dataset=Torn())
+    for read in (examples.calibration_images, examples.evaluation_batches):
+        with pytest.raises(failures.DataError, match=r"^picture \d+: torn; copy it"):
+            list(read(experiment))
+
+
+def test_calibration_uses_each_training_image_at_most_once():
+    assert len(examples.calibration_images(small.experiment())) == 12

@@ -1,0 +1,76 @@
+"""One step on one device equals one step on two."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, sys
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(
+    cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+import numpy as np
+from official.losses import cross_entropy
+from official.training import strategy, trainable
+
+def weights_after_a_step(spec, l2):
+    keras.utils.set_random_seed(0)
+    with spec.create().scope():
+        images = keras.Input((8, 8, 3))
+        x = keras.layers.Conv2D(3, 1, name="classes")(images)
+        network = keras.Model(images, {"logits": x})
+        model = trainable.Trainable(
+            network, {"cross_entropy": cross_entropy.PixelCrossEntropy()}, l2=l2)
+        model.compile(keras.optimizers.SGD(1.0))
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, (4, 8, 8))
+    labels[0, :6] = 255  # images and replicas differ in how much of them is labelled
+    data = tf.data.Dataset.from_tensors(
+        (random.normal(size=(4, 8, 8, 3)).astype("float32"), {"semantic": labels}))
+    logs = model.fit(data, verbose=0).history
+    return [np.asarray(w).ravel().tolist() for w in network.get_weights()], logs
+
+for l2 in (0.0, 0.1):
+    one, one_logs = weights_after_a_step(strategy.OneDevice(), l2)
+    two, two_logs = weights_after_a_step(
+        strategy.Mirrored(devices=("CPU:0", "CPU:1")), l2)
+    print(json.dumps([one, two, one_logs, two_logs]))
+"""
+
+
+@pytest.fixture(scope="module")
+def steps(root):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line[0] == "["]
+
+
+def test_weights_after_a_step_are_equal(steps):
+    for one, two, _, _ in steps:
+        for ours, theirs in zip(one, two, strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_the_reported_losses_are_equal(steps):
+    for _, _, one, two in steps:
+        for name in ("loss", "cross_entropy_loss"):
+            assert one[name] == pytest.approx(two[name], rel=1e-5)
+
+
+def test_the_penalty_is_in_the_loss_and_changes_the_step(steps):
+    (plain, _, plain_logs, _), (decayed, _, decayed_logs, _) = steps
+    assert decayed_logs["loss"][0] > plain_logs["loss"][0]
+    assert decayed_logs["cross_entropy_loss"] == plain_logs["cross_entropy_loss"]
+    assert plain[0] != pytest.approx(decayed[0], abs=1e-4)
+    # The bias is not penalised: its gradient, and so its step, is the same.
+    assert plain[1] == pytest.approx(decayed[1], abs=1e-7)

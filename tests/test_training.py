@@ -1,0 +1,267 @@
+"""Runs from beginning to end, and the ways in which they end early."""
+
+import csv
+import dataclasses
+import errno
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import small
+
+from official import failures, runner
+from official.optim import optimizers, schedules
+from official.training import checkpoints
+
+CHILD = """
+import pathlib, sys
+from tflite_export import quiet
+quiet.import_tensorflow()
+import small
+from official import failures, runner
+epochs, folder, settle = int(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3])
+if settle:
+    import time
+    from official.training import callbacks
+    ended = callbacks.Guard.on_train_batch_end
+    def slow(self, batch, logs=None):
+        ended(self, batch, logs)
+        time.sleep(settle)
+    callbacks.Guard.on_train_batch_end = slow
+experiment = small.experiment(epochs=epochs, checkpoint_steps=1)
+sys.exit(failures.run(
+    lambda: runner.run(experiment, name="small", run_dir=folder, overwrite=False,
+                       evaluate_only=False, dry_run=False), debug=False))
+"""
+
+
+def run(experiment, folder: pathlib.Path, **changes) -> None:
+    flags = {"overwrite": False, "evaluate_only": False, "dry_run": False} | changes
+    runner.run(experiment, name="small", run_dir=folder, **flags)
+
+
+def child(root, folder, *, epochs=4, settle=0.0) -> subprocess.Popen:
+    paths = os.pathsep.join([str(root), str(root / "tests")])
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(epochs), str(folder), str(settle)],
+        env=os.environ | {"PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def weights(folder: pathlib.Path, which: str = "last") -> dict[str, np.ndarray]:
+    with np.load(checkpoints.path(folder, which)) as arrays:
+        return {name: arrays[name] for name in arrays.files if name != "state"}
+
+
+def step_of(folder: pathlib.Path) -> int:
+    file = checkpoints.path(folder, "last")
+    return checkpoints.state(file).step if file.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    run(small.experiment(), folder)
+    return folder
+
+
+def test_a_run_leaves_all_that_a_person_opens(finished):
+    for name in (
+        "config.gin",
+        "metrics.csv",
+        "result.json",
+        "model.keras",
+        "report.html",
+    ):
+        assert (finished / name).stat().st_size > 0, name
+    assert len(list((finished / "predictions").glob("*.png"))) == 8
+    assert list((finished / "tensorboard").glob("events.*"))
+    assert {path.name for path in (finished / "checkpoints").iterdir()} == {
+        "last.npz",
+        "best.npz",
+    }
+
+
+def test_it_learns(finished):
+    result = json.loads((finished / "result.json").read_text())
+    assert result["rows"][0]["metrics"]["mean_iou"] > 2 * result["constant"]
+    rows = list(csv.DictReader((finished / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"])
+
+
+def test_the_best_checkpoint_is_the_epoch_with_the_best_metric(finished):
+    rows = list(csv.DictReader((finished / "metrics.csv").open()))
+    values = [float(row["val_mean_iou"]) for row in rows]
+    state = checkpoints.state(checkpoints.path(finished, "best"))
+    assert state.best_epoch == 1 + int(np.argmax(values))
+    result = json.loads((finished / "result.json").read_text())
+    found = result["rows"][0]["metrics"]["mean_iou"]
+    assert found == pytest.approx(max(values), abs=1e-5)
+
+
+def test_the_saved_network_needs_nothing_of_the_run(finished):
+    import keras
+
+    network = keras.models.load_model(finished / "model.keras")
+    ours = checkpoints.inference_network(small.experiment(), finished)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    np.testing.assert_allclose(
+        network.predict_on_batch(images)["logits"],
+        ours.predict_on_batch(images)["logits"],
+        rtol=1e-5,
+    )
+
+
+def test_a_finished_run_is_not_trained_again(finished, capsys):
+    before = weights(finished)
+    run(small.experiment(), finished)
+    after = weights(finished)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert "resuming after step 12 (epoch 4)" in capsys.readouterr().out
+
+
+def test_another_experiment_is_refused_with_what_differs(finished):
+    other = dataclasses.replace(small.experiment(), seed=4)
+    with pytest.raises(
+        failures.RequestError, match=r"another experiment .*seed.*--overwrite"
+    ):
+        run(other, finished)
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("do not lose me")
+    with pytest.raises(failures.RequestError, match="is not empty and holds no run"):
+        run(small.experiment(), tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_overwrite_starts_afresh(finished, tmp_path):
+    run(small.experiment(epochs=1), tmp_path / "run")
+    run(
+        small.experiment(epochs=1, deterministic=False),
+        tmp_path / "run",
+        overwrite=True,
+    )
+    assert step_of(tmp_path / "run") == 3
+
+
+def test_an_interrupted_epoch_is_finished_to_the_same_bits(finished, root, tmp_path):
+    """SIGKILL at three moments, SIGINT at one: the same weights as undisturbed."""
+    folder = tmp_path / "killed"
+    for number, at_step in ((9, 2), (9, 4), (signal.SIGINT, 7), (9, 10)):
+        process = child(root, folder, settle=0.3)
+        while step_of(folder) < at_step and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == (4 if number == signal.SIGINT else -9), errors
+        if number == signal.SIGINT:
+            assert "checkpoint kept in" in errors
+            assert len(errors.splitlines()) == 1, errors
+    process = child(root, folder)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    undisturbed, resumed = weights(finished), weights(folder)
+    assert undisturbed.keys() == resumed.keys()
+    for name, array in undisturbed.items():
+        np.testing.assert_array_equal(array, resumed[name], err_msg=name)
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_checkpoint(tmp_path):
+    wild = optimizers.SGD(schedule=schedules.Constant(learning_rate=1e30))
+    experiment = dataclasses.replace(small.experiment(), optimizer=wild)
+    with pytest.raises(
+        failures.RunError, match=r"not a number|NaN or infinity"
+    ) as caught:
+        run(experiment, tmp_path / "run")
+    assert "step" in str(caught.value)
+    assert "learning_rate" in str(caught.value) or "learning rate" in str(caught.value)
+    assert (
+        not checkpoints.path(tmp_path / "run", "last").exists()
+        or np.isfinite(weights(tmp_path / "run")["weights/conv/kernel"]).all()
+    )
+
+
+def test_training_stops_without_progress(tmp_path):
+    still = optimizers.SGD(schedule=schedules.Constant(learning_rate=1e-12))
+    experiment = dataclasses.replace(
+        small.experiment(epochs=9, patience=2), optimizer=still
+    )
+    run(experiment, tmp_path / "run")
+    state = checkpoints.state(checkpoints.path(tmp_path / "run", "last"))
+    assert state.stopped
+    assert state.epoch < 9
+
+
+def test_a_run_is_rebuilt_from_its_folder(finished, monkeypatch):
+    text = (finished / "config.gin").read_text()
+    assert "seed = 3" in text
+    assert "trainer.epochs = 4" in text
+
+
+def test_a_full_disk_is_one_line_and_status_one(tmp_path, monkeypatch, capsys):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    status = failures.run(
+        lambda: run(small.experiment(), tmp_path / "run"), debug=False
+    )
+    assert status == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: No space left on device: ")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_batch_that_does_not_divide_among_devices_is_refused(tmp_path, monkeypatch):
+    from official.training import strategy
+
+    class Three:
+        num_replicas_in_sync = 3
+
+    monkeypatch.setattr(strategy.Mirrored, "create", lambda self: Three())
+    experiment = small.experiment(strategy=strategy.Mirrored())
+    with pytest.raises(
+        failures.RequestError, match="batch_size = 4 does not divide by the 3"
+    ):
+        run(experiment, tmp_path / "run")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Broken(small.Quarters):
+    def read(self, record):
+        raise failures.DataError(f"photo_{record}.png: truncated; download it again")
+
+
+def test_data_that_breaks_while_training_is_named(tmp_path):
+    experiment = dataclasses.replace(small.experiment(), dataset=Broken())
+    with pytest.raises(
+        failures.DataError, match=r"^photo_\d+\.png: truncated; download it again$"
+    ):
+        run(experiment, tmp_path / "run")
+
+
+def test_a_dry_run_writes_nothing(tmp_path, capsys):
+    run(small.experiment(), tmp_path / "run", dry_run=True)
+    assert not (tmp_path / "run").exists()
+    assert "12 steps take about" in capsys.readouterr().out
+
+
+def test_mixed_precision_keeps_weights_and_evaluation_in_float32(tmp_path):
+    run(small.experiment(epochs=2, precision="mixed_bfloat16"), tmp_path / "run")
+    assert weights(tmp_path / "run")["weights/conv/kernel"].dtype == np.float32
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["rows"][0]["metrics"]["mean_iou"] > result["constant"]

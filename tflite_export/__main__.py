@@ -1,0 +1,210 @@
+"""Exports runs to .tflite files, and measures, checks and tries such files."""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from official import export_spec, failures
+from tflite_export import quiet
+from tflite_export.targets import base as targets_base
+
+EXAMPLES = """\
+examples:
+  python -m tflite_export export --run_dir=runs/NAME --precision=int8
+  python -m tflite_export evaluate model_int8.tflite --experiment=NAME --limit=100
+  python -m tflite_export benchmark model_float32.tflite model_int8.tflite
+  python -m tflite_export check model_int8.tflite
+  python -m tflite_export predict model_int8.tflite photo.jpg --out=drawn
+
+exit status: 0 done; 1 it failed; 2 the request, a file or the data is wrong;
+3 a file is outside its gate; 4 interrupted
+"""
+
+# C++ code of TensorFlow and its libraries reads these when it is loaded.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3", "GRPC_VERBOSITY": "NONE"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the flags."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help shows the flags)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = Parser(
+        prog="python -m tflite_export",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_export(commands)
+    _add_evaluate(commands)
+    _add_benchmark(commands)
+    _add_check(commands)
+    _add_predict(commands)
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    if not given.debug:
+        os.environ.update(QUIET)
+        if given.run is not benchmark:  # the only one that does without
+            quiet.import_tensorflow()
+    return failures.run(lambda: given.run(given), debug=given.debug)
+
+
+def _command(
+    commands: Any, name: str, help: str, run: Callable[[argparse.Namespace], None]
+) -> argparse.ArgumentParser:
+    flags = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+    flags.set_defaults(run=run)
+    flags.add_argument("--debug", action="store_true", help="show tracebacks")
+    return flags
+
+
+def _model(flags: argparse.ArgumentParser) -> None:
+    flags.add_argument("model", metavar="MODEL", type=pathlib.Path, help="file")
+
+
+def _set(flags: argparse.ArgumentParser) -> None:
+    flags.add_argument(
+        "--set",
+        metavar="BINDING",
+        action="append",
+        default=[],
+        help="one binding, applied to the experiment (repeatable)",
+    )
+
+
+def _add_export(commands: Any) -> None:
+    flags = _command(
+        commands, "export", "write and verify the .tflite files of a run", export
+    )
+    flags.add_argument("--run_dir", metavar="DIR", type=pathlib.Path, required=True)
+    flags.add_argument(
+        "--precision",
+        action="append",
+        choices=export_spec.PRECISIONS,
+        help="instead of the experiment's (repeatable)",
+    )
+    flags.add_argument(
+        "--target", choices=targets_base.names(), help="instead of the experiment's"
+    )
+    flags.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    _set(flags)
+
+
+def _add_evaluate(commands: Any) -> None:
+    flags = _command(
+        commands,
+        "evaluate",
+        "metrics of a file on an evaluation set; the last line is JSON",
+        evaluate,
+    )
+    _model(flags)
+    flags.add_argument("--experiment", metavar="NAME", required=True)
+    _set(flags)
+    flags.add_argument(
+        "--limit", metavar="N", type=_positive, help="only the first N examples"
+    )
+
+
+def _add_benchmark(commands: Any) -> None:
+    flags = _command(
+        commands,
+        "benchmark",
+        "latency, size, ops and memory of files; the last line is JSON",
+        benchmark,
+    )
+    flags.add_argument("models", metavar="MODEL", nargs="+", type=pathlib.Path)
+    flags.add_argument("--threads", metavar="N", type=_positive, default=1)
+
+
+def _add_check(commands: Any) -> None:
+    flags = _command(
+        commands, "check", "op by op: does it fit; the last line is JSON", check
+    )
+    _model(flags)
+    flags.add_argument("--target", choices=targets_base.names(), default="cpu")
+
+
+def _add_predict(commands: Any) -> None:
+    flags = _command(commands, "predict", "draw what a file makes of images", predict)
+    _model(flags)
+    flags.add_argument("images", metavar="IMAGE", nargs="+", type=pathlib.Path)
+    flags.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        default=pathlib.Path("predictions"),
+        help="where the pictures go (default: predictions)",
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+# What a command needs is imported when it runs: TensorFlow takes seconds to load,
+# and --help should not.
+
+
+def export(given: argparse.Namespace) -> None:
+    from official import bindings, gin
+    from official import experiment as experiment_lib
+    from tflite_export import export as export_lib
+
+    _, experiment = experiment_lib.load_run(given.run_dir)
+    experiment = bindings.apply(experiment, map(gin.parse_setting, given.set))
+    export_lib.run(
+        experiment,
+        run_dir=given.run_dir,
+        checkpoint=given.checkpoint,
+        precisions=given.precision,
+        target=given.target,
+    )
+
+
+def evaluate(given: argparse.Namespace) -> None:
+    from official import experiment as experiment_lib
+    from tflite_export import evaluate as evaluate_lib
+
+    experiment = experiment_lib.load(given.experiment, settings=given.set)
+    evaluate_lib.run(given.model, experiment, limit=given.limit)
+
+
+def benchmark(given: argparse.Namespace) -> None:
+    from tflite_export import benchmark as benchmark_lib
+
+    figures = benchmark_lib.measure(given.models, threads=given.threads)
+    benchmark_lib.show(figures)
+    rows = [dataclasses.asdict(row) | {"path": str(row.path)} for row in figures]
+    print(json.dumps(rows))
+
+
+def check(given: argparse.Namespace) -> None:
+    from tflite_export import check as check_lib
+
+    check_lib.run(given.model, target=targets_base.find(given.target))
+
+
+def predict(given: argparse.Namespace) -> None:
+    from tflite_export import predict as predict_lib
+
+    predict_lib.run(given.model, given.images, out=given.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Metrics of a .tflite file itself."""
+
+import dataclasses
+import json
+import pathlib
+
+from official import experiment as experiment_lib
+from official import failures
+from official.report import terminal
+from official.tasks import evaluation
+from tflite_export import examples, interpreter, probe, results
+
+
+def run(
+    model: pathlib.Path,
+    experiment: experiment_lib.Experiment,
+    *,
+    limit: int | None = None,
+) -> None:
+    """Prints the metrics on the evaluation set of an experiment; last a line of JSON.
+
+    Args:
+        limit: Only the first examples.
+
+    Raises:
+        RequestError: If the file is no model, or does not fit the experiment.
+        DataError: If the data is missing or wrong.
+    """
+    probe.run(model)
+    runner = interpreter.Runner(model)
+    if limit is not None:
+        source = dataclasses.replace(experiment.eval, limit=limit)
+        experiment = dataclasses.replace(experiment, eval=source)
+    _require_classes(runner, experiment.dataset.num_classes)
+    result = evaluation.evaluate(
+        experiment.task,
+        {model.name: runner},
+        examples.evaluation_batches(experiment),
+        class_names=experiment.dataset.class_names,
+    )[model.name]
+    rows = [[name, f"{100 * value:.2f}"] for name, value in result.metrics.items()]
+    title = f"{model} on {result.examples} images"
+    terminal.console.print(terminal.table(title, ("metric", "%"), rows))
+    content = {
+        "model": str(model),
+        "examples": result.examples,
+        "metric": experiment.task.metric,
+        "constant": result.constant,
+        "metrics": results.finite(result.metrics),
+    }
+    print(json.dumps(content))
+
+
+def _require_classes(runner: interpreter.Runner, classes: int) -> None:
+    """A file of logits tells how many classes it knows."""
+    logits = runner.file.outputs.get("logits")
+    if logits and logits.shape[-1] != classes:
+        raise failures.RequestError(
+            f"{runner.file.path}: tells {logits.shape[-1]} classes apart, the data set "
+            f"of the experiment has {classes}"
+        )

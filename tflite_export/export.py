@@ -1,0 +1,184 @@
+"""From a trained run to verified .tflite files and a report on them."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from official import atomic, export_spec, failures, spelling
+from official import experiment as experiment_lib
+from official.report import html, predictions, terminal
+from official.tasks import evaluation
+from official.training import checkpoints
+from tflite_export import (
+    benchmark,
+    check,
+    examples,
+    flatbuffer,
+    inference,
+    interpreter,
+    parity,
+    sidecar,
+)
+from tflite_export import results as results_lib
+from tflite_export.targets import base as targets_base
+
+_CHOICES = {
+    "input_type": ("uint8", "int8", "float32"),
+    "output_type": ("uint8", "int8", "float32"),
+    "output": ("logits", "class_ids"),
+    "output_size": ("head", "input"),
+}
+
+
+def run(
+    experiment: experiment_lib.Experiment,
+    *,
+    run_dir: pathlib.Path,
+    checkpoint: str = "best",
+    precisions: Sequence[str] | None = None,
+    target: str | None = None,
+) -> None:
+    """Writes `run_dir/export` and renews the results and the report of the run.
+
+    Args:
+        checkpoint: "best" or "last".
+        precisions: Instead of the experiment's.
+        target: Instead of the experiment's.
+
+    Raises:
+        RequestError: If the run has no checkpoint, or a setting does not exist.
+        RunError: If the converter fails.
+        GateError: If a file is not what its precision promises (it is not written
+            then), or outside its parity gate (it is, and the report says so).
+    """
+    experiment = _with(experiment, precisions, target)
+    network = checkpoints.inference_network(experiment, run_dir, checkpoint)
+    _require_classes(experiment, checkpoints.path(run_dir, checkpoint))
+    files = write(experiment, network, folder=run_dir / "export")
+    results = parity.measure(
+        experiment.task,
+        network,
+        files,
+        input_type=experiment.export.input_type,
+        batches=examples.evaluation_batches(experiment),
+        class_names=experiment.dataset.class_names,
+    )
+    verdicts = parity.judge(
+        results,
+        dict(zip(files, experiment.export.precisions, strict=True)),
+        metric=experiment.task.metric,
+        spec=experiment.export,
+    )
+    figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
+    rows = results_lib.rows(results, verdicts, figures)
+    reference = results[parity.KERAS]
+    results_lib.write(experiment, run_dir, checkpoint, rows=rows, reference=reference)
+    report = _draw(experiment, network, files, run_dir)
+    results_lib.show(rows, experiment.task.metric)
+    for path in [*files.values(), report]:
+        terminal.console.print(str(path))
+    parity.require(verdicts)
+
+
+def write(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    *,
+    folder: pathlib.Path,
+) -> dict[str, pathlib.Path]:
+    """Converts, checks and writes every file of an experiment, with its description.
+
+    Returns:
+        The files by name ("int8", and "edgetpu int8" for a target other than the CPU).
+
+    Raises:
+        RunError: If the converter fails.
+        GateError: If a file is not what its precision promises.
+    """
+    spec = experiment.export
+    target = targets_base.find(spec.target)
+    images = None
+    if "int8" in spec.precisions:
+        images = examples.calibration_images(experiment)
+    files = {}
+    for precision in spec.precisions:
+        terminal.console.print(f"converting to {precision} ...")
+        rewritten = target.rewrite(network, precision)
+        graph = inference.build(rewritten, spec=spec, precision=precision)
+        content = target.convert(graph, precision, spec=spec, calibration=images)
+        names = [precision] if spec.target == "cpu" else [spec.target, precision]
+        path = folder / f"model_{'_'.join(names)}.tflite"
+        file = flatbuffer.parse(content, path)
+        check.require(file, precision=precision, target=target)
+        description = sidecar.describe(
+            file,
+            graph,
+            task=type(experiment.task).__name__,
+            precision=precision,
+            class_names=experiment.dataset.class_names,
+            palette=experiment.dataset.palette,
+        )
+        atomic.write(path, content)
+        results_lib.write_json(sidecar.path_of(path), description)
+        files[" ".join(names)] = path
+    labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
+    atomic.write(folder / "labels.txt", labels)
+    return files
+
+
+def _with(
+    experiment: experiment_lib.Experiment,
+    precisions: Sequence[str] | None,
+    target: str | None,
+) -> experiment_lib.Experiment:
+    spec = experiment.export
+    spec = dataclasses.replace(
+        spec,
+        precisions=tuple(dict.fromkeys(precisions or spec.precisions)),
+        target=target or spec.target,
+    )
+    targets_base.find(spec.target)
+    for precision in spec.precisions:
+        _require_known("export.precisions", precision, export_spec.PRECISIONS)
+    for field, known in _CHOICES.items():
+        _require_known(f"export.{field}", getattr(spec, field), known)
+    return dataclasses.replace(experiment, export=spec)
+
+
+def _require_classes(
+    experiment: experiment_lib.Experiment, checkpoint: pathlib.Path
+) -> None:
+    ours, theirs = experiment.dataset.class_names, checkpoints.state(checkpoint)
+    if ours != theirs.class_names:
+        raise failures.RequestError(
+            f"{checkpoint} was trained on {len(theirs.class_names)} classes "
+            f"({_few(theirs.class_names)}), the data set has {len(ours)} "
+            f"({_few(ours)}): give the data of the run"
+        )
+
+
+def _draw(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+    run_dir: pathlib.Path,
+) -> pathlib.Path:
+    runners = {name: interpreter.Runner(path) for name, path in files.items()}
+    reference = parity.keras_predictor(network, input_type=experiment.export.input_type)
+    predictors: dict[str, evaluation.Predictor] = {parity.KERAS: reference, **runners}
+    predictions.draw(experiment, predictors, run_dir / "predictions")
+    return html.write(run_dir)
+
+
+def _require_known(field: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise failures.RequestError(
+            f"{field} = {value!r}: want {', '.join(map(repr, known))}"
+            f"{spelling.hint(value, known)}"
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,112 @@
+"""From the network that was trained to the graph that is converted."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from official import export_spec
+from official.layers import argmax
+
+_NORMALIZE = "normalize"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A network as a file will hold it.
+
+    Attributes:
+        model: One input "images" `[1, H, W, 3]`, a dict of outputs.
+        scale: The input is `pixel * scale + offset` for pixels 0..255.
+        offset: Likewise.
+    """
+
+    model: keras.Model
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> Graph:
+    """A copy of the network for one file: batch 1, its input type, its output.
+
+    An int8 file that takes integers has no normalisation among its ops: the input's
+    quantisation parameters are the normalisation. All others have it inside.
+
+    Args:
+        network: Input `[None, H, W, 3]`, float32 pixels 0..255, that goes into a
+            `Rescaling` named "normalize"; outputs a dict.
+
+    Raises:
+        ValueError: If the network has no such layer.
+    """
+    normalize = _normalize(network)
+    if precision == "int8" and spec.input_type != "float32":
+        model = _clone(network, dtype="float32", normalize=None)
+        model = _finish(model, spec)
+        return Graph(model=model, scale=normalize.scale, offset=normalize.offset)
+    if spec.input_type == "int8":
+        # The file is fed pixel - 128; the layer makes up for it.
+        normalize = keras.layers.Rescaling(
+            normalize.scale,
+            offset=normalize.offset + 128 * normalize.scale,
+            name=_NORMALIZE,
+        )
+        shifted = _clone(network, dtype="int8", normalize=normalize)
+        return Graph(model=_finish(shifted, spec), offset=-128.0)
+    model = _clone(network, dtype=spec.input_type, normalize=normalize)
+    return Graph(model=_finish(model, spec))
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Gives the layers of `target` the weights of the layers of the same name."""
+    for layer in target.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def _normalize(network: keras.Model) -> keras.layers.Rescaling:
+    layer = next((x for x in network.layers if x.name == _NORMALIZE), None)
+    if not isinstance(layer, keras.layers.Rescaling):
+        raise ValueError(
+            f"network {network.name!r} has no Rescaling layer {_NORMALIZE!r} for the "
+            f"images; its first layers: {[x.name for x in network.layers[:3]]}"
+        )
+    return layer
+
+
+def _clone(
+    network: keras.Model, *, dtype: str, normalize: keras.layers.Rescaling | None
+) -> keras.Model:
+    shape = (1, *network.input_shape[1:])
+    images = keras.Input(batch_shape=shape, dtype=dtype, name="images")
+
+    def clone(layer: Any) -> Any:
+        original = layer if layer.name != _NORMALIZE or normalize is None else normalize
+        return original.__class__.from_config(original.get_config())
+
+    def call(layer: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name == _NORMALIZE and normalize is None:
+            return inputs
+        return layer(inputs, *args, **kwargs)
+
+    model = keras.models.clone_model(
+        network, input_tensors=images, clone_function=clone, call_function=call
+    )
+    copy_weights(network, model)
+    return model
+
+
+def _finish(model: keras.Model, spec: export_spec.Export) -> keras.Model:
+    outputs = dict(model.output)
+    logits = outputs.pop("logits")
+    size = tuple(model.input.shape[1:3])
+    if spec.output_size == "input" and len(logits.shape) == 4:
+        resize = keras.layers.Resizing(
+            *size, interpolation="bilinear", name="logits_resize"
+        )
+        logits = resize(logits)
+    if spec.output == "class_ids":
+        outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
+    else:
+        outputs["logits"] = logits
+    return keras.Model(model.input, outputs, name="network")

@@ -1,0 +1,124 @@
+"""Running a .tflite file with LiteRT."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from official import failures
+from tflite_export import calibration, flatbuffer, quiet
+
+
+def load(path: pathlib.Path | str, *, threads: int = 1) -> Any:
+    """A LiteRT interpreter with its tensors allocated.
+
+    Raises:
+        RequestError: If LiteRT cannot run the file.
+    """
+    from ai_edge_litert import interpreter
+
+    try:
+        with quiet.stderr():  # it tells of its delegates
+            loaded = interpreter.Interpreter(str(path), num_threads=threads)
+            loaded.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise failures.RequestError(f"{path}: LiteRT cannot run it: {line}") from error
+    return loaded
+
+
+def fill(loaded: Any, *, seed: int = 0) -> None:
+    """Sets every input to random values: all 8-bit ones, floats in 0..255."""
+    random = np.random.default_rng(seed)
+    for detail in loaded.get_input_details():
+        values = random.uniform(0, 255, detail["shape"])
+        if detail["dtype"] == np.int8:
+            values -= 128
+        loaded.set_tensor(detail["index"], values.astype(detail["dtype"]))
+
+
+class Runner:
+    """Runs a file on images; a predictor as `official.tasks.evaluation` wants it.
+
+    The file must take one image `[1, H, W, 3]` and be trusted: see `probe`.
+
+    Args:
+        path: The file.
+        threads: Of the CPU.
+
+    Raises:
+        RequestError: If the file cannot be run, or takes something else.
+    """
+
+    def __init__(self, path: pathlib.Path | str, *, threads: int = 1):
+        self.file = flatbuffer.read(path)
+        self._interpreter = load(path, threads=threads)
+        details = self._interpreter.get_input_details()
+        shape = tuple(details[0]["shape"]) if len(details) == 1 else ()
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+            shapes = [tuple(map(int, detail["shape"])) for detail in details]
+            raise failures.RequestError(
+                f"{path}: takes {shapes}, want one image [1, H, W, 3]"
+            )
+        self.image_size: tuple[int, int] = (int(shape[1]), int(shape[2]))
+        self._input = details[0]
+        self._outputs = {
+            name: _detail(self._interpreter, tensor.index)
+            for name, tensor in _named_outputs(self.file).items()
+        }
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by name: reals as float32, class ids as they are.
+
+        Args:
+            images: `[B, H, W, 3]`, pixels 0..255. A file with 8-bit input is fed them
+                rounded, one with int8 input less 128, one with float input as is.
+
+        Raises:
+            RequestError: If the images have another size than the file's.
+        """
+        if tuple(images.shape[1:3]) != self.image_size:
+            raise failures.RequestError(
+                f"{self.file.path}: takes images of {self.image_size}, not "
+                f"{tuple(images.shape[1:3])} (height, width): is this the experiment "
+                "that it was exported from?"
+            )
+        rows = [self._run(image) for image in images]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        value = _stored(image, self._input["dtype"])
+        self._interpreter.set_tensor(self._input["index"], value[None])
+        self._interpreter.invoke()
+        return {
+            name: _real(self._interpreter.get_tensor(detail["index"]), detail)
+            for name, detail in self._outputs.items()
+        }
+
+
+def _stored(image: np.ndarray, dtype: type) -> np.ndarray:
+    if dtype == np.uint8:
+        return calibration.to_uint8(image)
+    if dtype == np.int8:
+        return (calibration.to_uint8(image).astype(np.int16) - 128).astype(np.int8)
+    return image.astype(dtype)
+
+
+def _real(values: np.ndarray, detail: Any) -> np.ndarray:
+    scale, zero_point = detail["quantization"]
+    if values.dtype in (np.int8, np.uint8) and scale:
+        return (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return values
+
+
+def _detail(loaded: Any, index: int) -> Any:
+    details = loaded.get_output_details()
+    return next(detail for detail in details if detail["index"] == index)
+
+
+def _named_outputs(file: flatbuffer.File) -> dict[str, flatbuffer.Tensor]:
+    """Files of others have no names: a lone output tells by its type what it is."""
+    if len(file.outputs) != 1 or set(file.outputs) & {"logits", "class_ids"}:
+        return file.outputs
+    (tensor,) = file.outputs.values()
+    return {"class_ids" if tensor.dtype in ("INT32", "INT64") else "logits": tensor}

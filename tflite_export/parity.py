@@ -1,0 +1,155 @@
+"""Keras against the exported files on the evaluation set, and the gate."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from official import export_spec, failures
+from official.tasks import base as tasks_base
+from official.tasks import evaluation
+from tflite_export import calibration, interpreter
+
+KERAS = "Keras"
+
+# Precisions with 8-bit weights, which the wider bounds are for.
+_EIGHT_BIT = ("dynamic", "int8")
+
+_UNTRAINED = "the Keras model is untrained"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How a file stands against its gate.
+
+    Attributes:
+        drop: The Keras model's metric less the file's, in points (hundredths).
+        agreement: Share of decisions equal to the Keras model's.
+        max_drop: Bound in points.
+        min_agreement: Bound as a share.
+        problems: What failed, each with figure and bound; empty if it passed.
+    """
+
+    drop: float
+    agreement: float
+    max_drop: float
+    min_agreement: float
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+
+def measure(
+    task: tasks_base.Task,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+    *,
+    input_type: str,
+    batches: Iterable[tuple[Any, tasks_base.Targets]],
+    class_names: tuple[str, ...],
+) -> dict[str, evaluation.Result]:
+    """Results of the Keras model (as `KERAS`) and of every file, in one pass.
+
+    Args:
+        network: Float, inference form.
+        files: By name.
+        input_type: Of the files, as `official.export_spec.Export` says.
+        batches: Of the evaluation set.
+    """
+    predictors = {KERAS: keras_predictor(network, input_type=input_type)}
+    for name, path in files.items():
+        predictors[name] = interpreter.Runner(path)
+    return evaluation.evaluate(task, predictors, batches, class_names=class_names)
+
+
+def keras_predictor(network: keras.Model, *, input_type: str) -> evaluation.Predictor:
+    """The network as a predictor, on the pixels that a file of `input_type` is fed.
+
+    Rounding resized images to 8-bit pixels alone moves more than 0.1 % of the pixels
+    of a segmentation to another class. An app that has 8-bit pixels rounds them
+    whatever it runs; what is compared is the file.
+    """
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        if input_type != "float32":
+            images = calibration.to_uint8(images).astype(np.float32)
+        outputs = network.predict_on_batch(images)
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    return predict
+
+
+def judge(
+    results: Mapping[str, evaluation.Result],
+    precisions: Mapping[str, str],
+    *,
+    metric: str,
+    spec: export_spec.Export,
+) -> dict[str, Verdict]:
+    """Holds every file of `results` against the gate of its precision.
+
+    Args:
+        results: From `measure`.
+        precisions: Precision of each file, by its name in `results`.
+        metric: Name of the metric that counts; higher is better.
+    """
+    reference = results[KERAS]
+    untrained = _untrained(reference, metric)
+    verdicts = {}
+    for name, precision in precisions.items():
+        coarse = precision in _EIGHT_BIT
+        max_drop = spec.max_drop_int8 if coarse else spec.max_drop_float
+        bound = spec.min_agreement_int8 if coarse else spec.min_agreement_float
+        drop = 100 * (reference.metrics[metric] - results[name].metrics[metric])
+        agreement = results[name].agreement
+        problems = [*untrained]
+        # Written so that a NaN fails.
+        if not drop <= max_drop:
+            problems.append(
+                f"{metric} is {drop:.2f} points below the Keras model's "
+                f"(allowed {max_drop:g})"
+            )
+        if not agreement >= bound:
+            problems.append(
+                f"{100 * agreement:.2f} % of its decisions agree with the Keras "
+                f"model's (wanted {100 * bound:g} %)"
+            )
+        verdicts[name] = Verdict(
+            drop=drop,
+            agreement=agreement,
+            max_drop=max_drop,
+            min_agreement=bound,
+            problems=tuple(problems),
+        )
+    return verdicts
+
+
+def require(verdicts: Mapping[str, Verdict]) -> None:
+    """Ends the command if a file did not pass.
+
+    Raises:
+        GateError: With what failed, for every file that failed.
+    """
+    lines: list[str] = []
+    for name, verdict in verdicts.items():
+        # Of all files alike, and not for want of precision: said once.
+        own = [p for p in verdict.problems if not p.startswith(_UNTRAINED)]
+        lines += [p for p in verdict.problems if p not in own + lines]
+        lines += [f"{name}: {' and '.join(own)}"] if own else []
+    if lines:
+        raise failures.GateError("outside the parity gate: " + "; ".join(lines))
+
+
+def _untrained(reference: evaluation.Result, metric: str) -> list[str]:
+    value, constant = reference.metrics[metric], reference.constant
+    if value > constant:
+        return []
+    return [
+        f"{_UNTRAINED}: its {metric} of {100 * value:.2f} is not above "
+        f"the best constant prediction's {100 * constant:.2f}"
+    ]

@@ -1,0 +1,106 @@
+"""Tries a .tflite file out in a child process.
+
+A file from anyone can end the process that runs it, so the first run is a child's:
+`python -m tflite_export.probe MODEL` prints one line of JSON.
+"""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+from official import failures
+from tflite_export import child, flatbuffer, interpreter
+
+_SECONDS = 300
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What one run showed.
+
+    Attributes:
+        peak_memory: Bytes that loading and running took at most, on top of Python.
+        partitions: Parts of the graph that a delegate (XNNPACK) runs.
+        outside: Ops that no delegate runs, with their numbers.
+    """
+
+    peak_memory: int
+    partitions: int
+    outside: dict[str, int]
+
+
+def run(path: pathlib.Path | str) -> Probe:
+    """Reads the file, then loads and runs it once in a child process.
+
+    Raises:
+        RequestError: If it is no model, or the child failed or crashed.
+    """
+    flatbuffer.read(path)
+    try:
+        ended = child.run("probe", str(path), timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise failures.RequestError(
+            f"{path}: one run took more than {_SECONDS} s; it is not used"
+        ) from error
+    if ended.returncode == failures.RequestError.exit_status:
+        raise failures.RequestError(ended.stderr.strip().removeprefix("error: "))
+    if ended.returncode:
+        raise failures.RequestError(
+            f"{path}: running it ended the process ({child.ending(ended.returncode)}); "
+            "the file is damaged, or needs more memory than there is"
+        )
+    return Probe(**json.loads(ended.stdout.splitlines()[-1]))
+
+
+def _try(path: str) -> None:
+    before = _memory("VmRSS")
+    loaded = interpreter.load(path)
+    interpreter.fill(loaded)
+    try:
+        loaded.invoke()
+    except (RuntimeError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise failures.RequestError(f"{path}: LiteRT cannot run it: {line}") from error
+    partitions, outside = _delegation(loaded)
+    peak = max(0, _memory("VmHWM") - before)
+    probe = Probe(peak_memory=peak, partitions=partitions, outside=outside)
+    print(json.dumps(dataclasses.asdict(probe)))
+
+
+def _memory(key: str) -> int:
+    """Bytes of this process: "VmRSS" now, "VmHWM" at most so far."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith(key))
+        return int(line.split()[1]) * 1024
+    # Without /proc there is the peak alone, which before the run is the present.
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _delegation(loaded: Any) -> tuple[int, dict[str, int]]:
+    # Delegated ops stay in the list, and DELEGATE nodes follow them: what runs is
+    # found from the outputs backwards, a delegate before the op that it replaces.
+    nodes = loaded._get_ops_details()
+    producer: dict[int, Any] = {}
+    for node in nodes:
+        producer.update({int(index): node for index in node["outputs"]})
+    wanted = [int(detail["index"]) for detail in loaded.get_output_details()]
+    ran: dict[int, Any] = {}
+    while wanted:
+        node = producer.get(wanted.pop())
+        if node is not None and node["index"] not in ran:
+            ran[node["index"]] = node
+            wanted += [int(index) for index in node["inputs"]]
+    names = [node["op_name"] for node in ran.values()]
+    outside = {name: names.count(name) for name in names if name != "DELEGATE"}
+    return names.count("DELEGATE"), outside
+
+
+if __name__ == "__main__":
+    sys.exit(failures.run(lambda: _try(sys.argv[1]), debug=False))

@@ -1,0 +1,30 @@
+"""Silence for libraries that write straight to the process's standard error."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def stderr() -> Iterator[None]:
+    """Drops what is written to standard error, by C++ code as well.
+
+    An exception that is raised inside still carries its message.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+        sys.stderr.flush()
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow, which reports on the machine before it reads any setting."""
+    with stderr():
+        import tensorflow  # noqa: F401

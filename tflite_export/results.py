@@ -1,0 +1,126 @@
+"""The results of an export: in the run folder, and for a person."""
+
+import json
+import math
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from official import atomic
+from official import experiment as experiment_lib
+from official.report import terminal
+from official.tasks import evaluation
+from tflite_export import benchmark, parity
+
+Row = dict[str, Any]
+"""What JSON holds of the Keras model ("name", "metrics") or of a file."""
+
+
+def rows(
+    results: Mapping[str, evaluation.Result],
+    verdicts: Mapping[str, parity.Verdict],
+    figures: Mapping[str, benchmark.Figures],
+) -> list[Row]:
+    """A row for the Keras model, then one for each file."""
+    return [_keras_row(results[parity.KERAS])] + [
+        _file_row(name, results[name], verdicts[name], figures[name])
+        for name in verdicts
+    ]
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """For JSON, which has no NaN: the IoU of a class that does not occur is None."""
+    return {k: v if math.isfinite(v) else None for k, v in metrics.items()}
+
+
+def write(
+    experiment: experiment_lib.Experiment,
+    run_dir: pathlib.Path,
+    checkpoint: str,
+    *,
+    rows: list[Row],
+    reference: evaluation.Result,
+) -> None:
+    """Writes `export/report.json` and renews `result.json` of a run.
+
+    Args:
+        checkpoint: Which one was exported.
+        rows: From `rows`.
+        reference: Of the Keras model.
+    """
+    facts = {
+        "metric": experiment.task.metric,
+        "constant": reference.constant,
+        "examples": reference.examples,
+        "split": experiment.eval.split,
+        "classes": list(experiment.dataset.class_names),
+    }
+    export = {"checkpoint": checkpoint, "target": experiment.export.target}
+    write_json(run_dir / "export" / "report.json", facts | export | {"rows": rows})
+    path = run_dir / "result.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    merged = _merge(before.get("rows", []), rows)
+    write_json(path, before | facts | {"rows": merged})
+
+
+def show(rows: list[Row], metric: str) -> None:
+    """Prints a table."""
+    cells = []
+    for row in rows:
+        value = row["metrics"][metric]
+        cell = [row["name"], "-" if value is None else f"{100 * value:.2f}"]
+        if "file" in row:
+            cell += [
+                f"{100 * row['agreement']:.2f} %",
+                f"{row['size_bytes'] / 1e6:.2f} MB",
+                f"{row['latency_ms']:.2f} ms",
+                row["gate"],
+            ]
+        cells.append(cell + [""] * (6 - len(cell)))
+    title = "Keras model and exported files (latency: median, one thread)"
+    columns = ("model", f"{metric}, %", "agreement", "size", "latency", "gate")
+    terminal.console.print(terminal.table(title, columns, cells))
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes a file whole or not at all."""
+    atomic.write(path, json.dumps(content, indent=1) + "\n")
+
+
+def _keras_row(result: evaluation.Result) -> Row:
+    return {"name": parity.KERAS, "metrics": finite(result.metrics)}
+
+
+def _file_row(
+    name: str,
+    result: evaluation.Result,
+    verdict: parity.Verdict,
+    figures: benchmark.Figures,
+) -> Row:
+    return {
+        "name": name,
+        "file": figures.path.name,
+        "metrics": finite(result.metrics),
+        "agreement": result.agreement,
+        "drop_points": verdict.drop,
+        "size_bytes": figures.size,
+        "latency_ms": figures.latency_ms,
+        "threads": figures.threads,
+        "ops": figures.ops,
+        "partitions": figures.partitions,
+        "outside": figures.outside,
+        "peak_memory_bytes": figures.peak_memory,
+        "gate": "passed" if verdict.passed else "failed",
+        "problems": list(verdict.problems),
+        "max_drop_points": verdict.max_drop,
+        "min_agreement": verdict.min_agreement,
+    }
+
+
+def _merge(before: list[Row], rows: list[Row]) -> list[Row]:
+    """Rows of files that were not exported now stay if they are of the same weights."""
+    new = {row["name"] for row in rows}
+    old = {row["name"]: row for row in before}
+    if old.get(parity.KERAS, {}).get("metrics") != rows[0]["metrics"]:
+        return rows
+    return rows + [row for name, row in old.items() if name not in new]

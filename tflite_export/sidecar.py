@@ -1,0 +1,120 @@
+"""The description beside a file: all that an app must know to use it."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from official import failures
+from official.data import base as data_base
+from tflite_export import flatbuffer, inference
+
+
+def path_of(model: pathlib.Path) -> pathlib.Path:
+    """Where the description of a file lies."""
+    return model.with_suffix(".json")
+
+
+def describe(
+    file: flatbuffer.File,
+    graph: inference.Graph,
+    *,
+    task: str,
+    precision: str,
+    class_names: Sequence[str],
+    palette: Sequence[data_base.Color],
+) -> dict[str, Any]:
+    """The description of a file, to be written as JSON.
+
+    Args:
+        file: As it was read back.
+        graph: What it was made from.
+        task: What its outputs are, by the name of the task's class.
+        precision: One of `official.export_spec.PRECISIONS`.
+    """
+    return {
+        "model": file.path.name,
+        "task": task,
+        "precision": precision,
+        "inputs": [_tensor(name, t) for name, t in file.inputs.items()],
+        "outputs": [_tensor(name, t) for name, t in file.outputs.items()],
+        "preprocessing": _preprocessing(file, graph),
+        "postprocessing": {n: _postprocessing(n, t) for n, t in file.outputs.items()},
+        "class_names": list(class_names),
+        "palette": [list(color) for color in palette],
+    }
+
+
+def read(model: pathlib.Path) -> dict[str, Any]:
+    """The description beside a file, empty if there is none.
+
+    Raises:
+        RequestError: If it is there but is not one.
+    """
+    path = path_of(model)
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names, palette = content["class_names"], content["palette"]
+        colors = all(len(c) == 3 and all(0 <= v <= 255 for v in c) for c in palette)
+        if not (colors and len(names) == len(palette) and all(map(str, names))):
+            raise ValueError("class_names and palette do not fit")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise failures.RequestError(
+            f"{path}: not the description of a model ({type(error).__name__}: "
+            f"{error}); export again, or move it away to go on without names"
+        ) from error
+    return content
+
+
+def _postprocessing(name: str, tensor: flatbuffer.Tensor) -> str:
+    if name == "class_ids":
+        return "index into class_names, for each pixel"
+    real = "real value = scale * (stored - zero_point); " if tensor.scales else ""
+    return (
+        f"{real}the class of a pixel is the channel with the largest value; to "
+        "enlarge, interpolate the channels (bilinear, half-pixel centers) before that"
+    )
+
+
+def _tensor(name: str, tensor: flatbuffer.Tensor) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": name,
+        "dtype": tensor.dtype.lower(),
+        "shape": list(tensor.shape),
+    }
+    if tensor.scales:
+        described["scale"] = tensor.scales[0]
+        described["zero_point"] = tensor.zero_points[0]
+    return described
+
+
+def _preprocessing(file: flatbuffer.File, graph: inference.Graph) -> dict[str, str]:
+    (tensor,) = file.inputs.values()
+    height, width = tensor.shape[1:3]
+    stored = {
+        "UINT8": "pixels 0..255, rounded after the resize",
+        "INT8": "pixels 0..255, rounded after the resize, less 128",
+        "FLOAT32": "pixels 0..255, not divided by anything",
+    }[tensor.dtype]
+    return {
+        "image": "RGB, upright: any EXIF orientation is applied first",
+        "resize": f"to {height} x {width} (height x width), bilinear, half-pixel "
+        "centers, no antialiasing; the aspect ratio is not kept",
+        "values": f"{tensor.dtype.lower()} {stored}",
+        "normalization": _normalization(tensor, graph),
+    }
+
+
+def _normalization(tensor: flatbuffer.Tensor, graph: inference.Graph) -> str:
+    if not tensor.scales:
+        return "part of the file; feed the values as they are"
+    zero_point = tensor.zero_points[0] + (128 if tensor.dtype == "INT8" else 0)
+    half = zero_point * graph.scale + graph.offset
+    return (
+        "part of the file, as the quantisation of its input; feed the values as they "
+        f"are. A pixel is read as (pixel - {zero_point}) * {graph.scale:.8f}; training "
+        f"had pixel * {graph.scale:.8f} {graph.offset:+g}. The difference of "
+        f"{-half:+.5f} (half a level) comes of the zero point being an integer"
+    )

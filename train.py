@@ -1,0 +1,121 @@
+"""Trains an experiment, evaluates it and exports its .tflite files."""
+
+import argparse
+import os
+import pathlib
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import NoReturn
+
+from official import catalog, failures
+from tflite_export import quiet
+
+EXAMPLES = """\
+examples:
+  python train.py --list
+  python train.py --experiment=NAME
+  python train.py --experiment=NAME --overlay=configs/overlays/cpu.gin
+  python train.py --experiment=NAME --set "dataset.data_dir = '/data/photos'"
+  python train.py --experiment=NAME --run_dir=runs/half --dry_run \\
+      --set "task.backbone.width_multiplier = 0.5"
+
+exit status: 0 done; 1 the run failed; 2 the request or the data is wrong;
+3 an exported file is outside its gate; 4 interrupted, with a checkpoint kept
+"""
+
+# C++ code of TensorFlow and its libraries reads these when it is loaded.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3", "GRPC_VERBOSITY": "NONE"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the flags."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help shows the flags)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = Parser(
+        prog="train.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = flags.add_argument
+    add("--list", action="store_true", help="print every experiment and stop")
+    add("--experiment", metavar="NAME", help="what to train; a name from --list")
+    add(
+        "--overlay",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="file of bindings, applied in order (repeatable)",
+    )
+    add(
+        "--set",
+        metavar="BINDING",
+        action="append",
+        default=[],
+        help="one binding, applied after the overlays (repeatable)",
+    )
+    add(
+        "--run_dir",
+        metavar="DIR",
+        type=pathlib.Path,
+        help="where everything is written (default: runs/NAME); a run of the same "
+        "experiment that is found there is continued",
+    )
+    add("--overwrite", action="store_true", help="delete what is in the run folder")
+    add("--evaluate_only", action="store_true", help="evaluate the best checkpoint")
+    add("--dry_run", action="store_true", help="check the data, take one step, stop")
+    add("--debug", action="store_true", help="show tracebacks and all log messages")
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    flags = parser()
+    given = flags.parse_args(arguments)
+    if not (given.list or given.experiment):
+        flags.error("--experiment=NAME is missing; --list shows the names")
+    if given.evaluate_only and (given.overwrite or given.dry_run):
+        flags.error("--evaluate_only goes with neither --overwrite nor --dry_run")
+    if not given.debug:
+        os.environ.update(QUIET | os.environ)
+    command = print_names if given.list else lambda: train(given)
+    return failures.run(command, debug=given.debug)
+
+
+def print_names() -> None:
+    names = catalog.names()
+    width = max(map(len, names), default=0)
+    for name, summary in names.items():
+        short = textwrap.shorten(summary, 78 - width, placeholder=" ...")
+        print(f"{name:{width}}  {short}".rstrip())
+
+
+def train(given: argparse.Namespace) -> None:
+    # Imported here: TensorFlow takes seconds to load, and --help should not.
+    if not given.debug:
+        quiet.import_tensorflow()
+    from official import experiment as experiment_lib
+    from official import runner
+    from tflite_export import export
+
+    experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
+    run_dir = given.run_dir or pathlib.Path("runs") / given.experiment
+    runner.run(
+        experiment,
+        name=given.experiment,
+        run_dir=run_dir,
+        overwrite=given.overwrite,
+        evaluate_only=given.evaluate_only,
+        dry_run=given.dry_run,
+    )
+    if not (given.evaluate_only or given.dry_run):
+        export.run(experiment, run_dir=run_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
