@@ -102,8 +102,10 @@ def train(given: argparse.Namespace) -> None:
     from official import experiment as experiment_lib
     from official import runner
     from tflite_export import export
+    from tflite_export.targets import base as targets
 
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
+    targets.find(experiment.export.target)  # a wrong name ends here, not after training
     run_dir = given.run_dir or pathlib.Path("runs") / given.experiment
     runner.run(
         experiment,

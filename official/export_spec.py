@@ -3,6 +3,9 @@
 import dataclasses
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
+TYPES = ("uint8", "int8", "float32")
+OUTPUTS = ("logits", "class_ids")
+SIZES = ("head", "input")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,3 +39,25 @@ class Export:
     max_drop_int8: float = 1.0
     min_agreement_float: float = 0.999
     min_agreement_int8: float = 0.97
+
+    def __post_init__(self):
+        for field, known in (
+            ("input_type", TYPES),
+            ("output_type", TYPES),
+            ("output", OUTPUTS),
+            ("output_size", SIZES),
+        ):
+            _require_known(field, getattr(self, field), known)
+        if not self.precisions:
+            raise ValueError(f"precisions is empty: want some of {PRECISIONS}")
+        for precision in self.precisions:
+            _require_known("precisions", precision, PRECISIONS)
+        if self.calibration_examples < 1:
+            raise ValueError(
+                f"calibration_examples {self.calibration_examples}: want 1 or more"
+            )
+
+
+def _require_known(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{field} {value!r}: want one of {', '.join(known)}")

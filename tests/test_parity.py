@@ -182,16 +182,21 @@ def test_a_file_outside_its_gate_is_written_reported_and_fails(exported):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"target": "gpx"}, "export target 'gpx' is unknown"),
-        ({"precisions": ("int9",)}, "export.precisions = 'int9'.*did you mean int8"),
-        ({"output": "argmax"}, "export.output = 'argmax': want 'logits', 'class_ids'"),
+        ({"precisions": ("int9",)}, "precisions 'int9': want one of .*, int8"),
+        ({"precisions": ()}, "precisions is empty"),
+        ({"output": "argmax"}, "output 'argmax': want one of logits, class_ids"),
+        ({"input_type": "int16"}, "input_type 'int16': want one of uint8"),
+        ({"calibration_examples": 0}, "calibration_examples 0: want 1 or more"),
     ],
 )
-def test_a_setting_that_does_not_exist_is_named(run, change, line):
-    experiment = small.experiment()
-    wrong = dataclasses.replace(experiment.export, **change)
-    with pytest.raises(failures.RequestError, match=line):
-        export.run(dataclasses.replace(experiment, export=wrong), run_dir=run)
+def test_a_setting_that_does_not_exist_is_named(change, line):
+    with pytest.raises(ValueError, match=line):
+        dataclasses.replace(small.experiment().export, **change)
+
+
+def test_a_target_that_does_not_exist_is_named(run):
+    with pytest.raises(failures.RequestError, match="export target 'gpx' is unknown"):
+        export.run(small.experiment(), run_dir=run, target="gpx")
 
 
 def test_a_run_without_the_checkpoint_is_refused(run):

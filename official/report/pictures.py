@@ -23,6 +23,8 @@ def segmentation_panel(
 ) -> Image.Image:
     """The image, class maps laid over it, and a legend of the classes that occur.
 
+    Up to three tiles stand in one row, more in rows of two.
+
     Args:
         image: uint8 `[H, W, 3]`.
         maps: Class ids `[h, w]` by caption; `IGNORE_LABEL` is drawn black.
@@ -37,20 +39,23 @@ def segmentation_panel(
         tiles[caption] = Image.blend(base, _colored(ids, palette, size), _BLEND)
     classes = sorted({int(c) for ids in maps.values() for c in np.unique(ids)})
     classes = [c for c in classes if c < len(class_names)]
-    legend = _legend(classes, class_names, palette, _row_width(len(tiles), width))
-    height = size[1] + _CAPTION + legend.height + 2 * _MARGIN
-    panel = Image.new("RGB", (legend.width, height), "white")
+    columns = len(tiles) if len(tiles) <= 3 else 2
+    rows = -(-len(tiles) // columns)
+    legend = _legend(classes, class_names, palette, columns * (width + _MARGIN))
+    row_height = size[1] + _CAPTION + _MARGIN
+    panel = Image.new(
+        "RGB",
+        (legend.width + _MARGIN, rows * row_height + legend.height + _MARGIN),
+        "white",
+    )
     draw = ImageDraw.Draw(panel)
-    for column, (caption, tile) in enumerate(tiles.items()):
-        left = _MARGIN + column * (width + _MARGIN)
-        draw.text((left, 3), caption, fill="black", font=_font())
-        panel.paste(tile, (left, _CAPTION))
-    panel.paste(legend, (0, _CAPTION + size[1] + _MARGIN))
+    for number, (caption, tile) in enumerate(tiles.items()):
+        left = _MARGIN + number % columns * (width + _MARGIN)
+        top = number // columns * row_height
+        draw.text((left, top + 3), caption, fill="black", font=_font())
+        panel.paste(tile, (left, top + _CAPTION))
+    panel.paste(legend, (0, rows * row_height))
     return panel
-
-
-def _row_width(tiles: int, width: int) -> int:
-    return tiles * (width + _MARGIN) + _MARGIN
 
 
 def _colored(
