@@ -67,9 +67,11 @@ def _save(graph: "inference.Graph", folder: pathlib.Path) -> None:
 
     images = graph.model.input
     signature = tf.TensorSpec(images.shape, images.dtype, name="images")
-    serve = tf.function(
-        lambda images: graph.model(images, training=False), input_signature=[signature]
-    )
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def serve(images):
+        return graph.model(images, training=False)
+
     # Tracked are the variables, not the model: with the functions that Keras adds
     # for training they would count as mutable and stay variables in the file.
     module = tf.Module()

@@ -112,6 +112,7 @@ def _class_list(dataset: MaskFolder) -> class_list.ClassList:
             source="dataset.classes",
         )
     folder = pathlib.Path(dataset.data_dir).expanduser()
+    _image_root(folder)  # where all is missing, that is what to say
     return class_list.read(folder, ignore_label=dataset.ignore_label)
 
 
@@ -119,7 +120,8 @@ def _image_root(root: pathlib.Path) -> pathlib.Path:
     if not (root / "images").is_dir():
         raise failures.DataError(
             f"{root / 'images'} does not exist; dataset.data_dir = {str(root)!r} must "
-            "hold images/<split>/ and labels/<split>/"
+            "hold images/<split>/ and labels/<split>/. To try the pipeline without "
+            'data: --set "dataset = @SyntheticStreets()"'
         )
     return root / "images"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+from keras import ops
 
 from official import failures
 from official.report import history
@@ -142,10 +143,11 @@ class History(keras.callbacks.Callback):
         import tensorflow as tf
 
         seconds = time.perf_counter() - self._start
-        step = int(self.model.optimizer.iterations)
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        optimizer = self.model.optimizer
+        step = int(ops.convert_to_numpy(optimizer.iterations))
+        logs["learning_rate"] = float(ops.convert_to_numpy(optimizer.learning_rate))
         row = {"epoch": epoch + 1, "step": step, "seconds": seconds, **logs}
-        self._rows.append({name: f"{value:.6g}" for name, value in row.items()})
+        self._rows.append({name: _text(value) for name, value in row.items()})
         history.write(self._file, self._rows)
         writer = tf.summary.create_file_writer(str(self._events))
         with writer.as_default(step=step):
@@ -184,3 +186,7 @@ class Finish(keras.callbacks.Callback):
             guard.save("best")
         guard.save("last")
         guard.stop_if_asked()
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
