@@ -1,15 +1,13 @@
 """Trains an experiment, evaluates it and exports its .tflite files."""
 
 import argparse
-import os
 import pathlib
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import NoReturn
 
-from official import catalog, failures
-from tflite_export import quiet
+from official import catalog
+from tflite_export import command_line, quiet
 
 EXAMPLES = """\
 examples:
@@ -24,25 +22,9 @@ exit status: 0 done; 1 the run failed; 2 the request or the data is wrong;
 3 an exported file is outside its gate; 4 interrupted, with a checkpoint kept
 """
 
-# C++ code of TensorFlow and its libraries reads these when it is loaded.
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3", "GRPC_VERBOSITY": "NONE"}
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the flags."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help shows the flags)\n")
-
 
 def parser() -> argparse.ArgumentParser:
-    flags = Parser(
-        prog="train.py",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    flags = command_line.parser("train.py", __doc__, epilog=EXAMPLES)
     add = flags.add_argument
     add("--list", action="store_true", help="print every experiment and stop")
     add("--experiment", metavar="NAME", help="what to train; a name from --list")
@@ -81,10 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags.error("--experiment=NAME is missing; --list shows the names")
     if given.evaluate_only and (given.overwrite or given.dry_run):
         flags.error("--evaluate_only goes with neither --overwrite nor --dry_run")
-    if not given.debug:
-        os.environ.update(QUIET | os.environ)
     command = print_names if given.list else lambda: train(given)
-    return failures.run(command, debug=given.debug)
+    return command_line.run(command, debug=given.debug)
 
 
 def print_names() -> None:

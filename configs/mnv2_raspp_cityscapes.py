@@ -1,4 +1,4 @@
-"""MobileNetV2 with R-ASPP on Cityscapes.
+r"""MobileNetV2 with R-ASPP on Cityscapes.
 
     python train.py --experiment=mnv2_raspp_cityscapes \
         --set "dataset.data_dir = '/data/cityscapes'"
@@ -18,6 +18,6 @@ from official.heads.raspp import RASPP
 
 def experiment() -> Experiment:
     parent = mnv3_seg_cityscapes.experiment()
-    backbone, head = MobileNetV2(output_stride=16), RASPP()
+    backbone, head = MobileNetV2(output_stride=16), RASPP(level="C5_project")
     task = dataclasses.replace(parent.task, backbone=backbone, head=head)
     return dataclasses.replace(parent, task=task)

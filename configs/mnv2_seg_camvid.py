@@ -1,17 +1,35 @@
-"""MobileNetV2 with LR-ASPP on CamVid's 11 classes, from ImageNet weights.
+r"""MobileNetV2 with LR-ASPP on CamVid's 11 classes, from ImageNet weights.
 
     python train.py --experiment=mnv2_seg_camvid \
         --set "dataset.data_dir = '/data/camvid'" \
         --set "init_from = '/weights/mobilenet_v2_1.0_224.weights.h5'"
 
 Without `init_from` the same network trains from scratch.
+
+@@MNV2@@
 """
+
+import dataclasses
 
 from configs import mnv3small_seg_camvid
 from official.backbones.mobilenet_v2 import MobileNetV2
 from official.experiment import Experiment
+from official.optim.schedules import Cosine
+from official.training.trainer import Trainer
 
 
 def experiment() -> Experiment:
-    backbone = MobileNetV2(output_stride=16, norm=mnv3small_seg_camvid.NORM)
-    return mnv3small_seg_camvid.experiment(backbone)
+    parent = mnv3small_seg_camvid.experiment()
+    task = dataclasses.replace(
+        parent.task,
+        backbone=MobileNetV2(output_stride=16, norm=mnv3small_seg_camvid.NORM),
+        image_size=(352, 480),
+        crop_size=(256, 352),
+    )
+    schedule = Cosine(learning_rate=1e-3, warmup_epochs=2)
+    return dataclasses.replace(
+        parent,
+        task=task,
+        optimizer=dataclasses.replace(parent.optimizer, schedule=schedule),
+        trainer=Trainer(epochs=40, evaluate_every=5),
+    )

@@ -1,4 +1,4 @@
-"""MobileNetV3-Large with LR-ASPP on Cityscapes.
+r"""MobileNetV3-Large with LR-ASPP on Cityscapes.
 
     python train.py --experiment=mnv3_seg_cityscapes \
         --set "dataset.data_dir = '/data/cityscapes'"
@@ -42,5 +42,7 @@ def experiment() -> Experiment:
             momentum=0.9,
             l2=4e-5,
         ),
-        trainer=Trainer(epochs=round(STEPS / (TRAINING_IMAGES // BATCH))),
+        trainer=Trainer(
+            epochs=round(STEPS / (TRAINING_IMAGES // BATCH)), evaluate_every=20
+        ),
     )

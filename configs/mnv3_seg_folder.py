@@ -15,8 +15,13 @@ from official.experiment import Experiment
 
 
 def experiment() -> Experiment:
+    parent = mnv3small_seg_camvid.experiment()
     norm = mnv3small_seg_camvid.NORM
-    backbone = MobileNetV3(variant="large", output_stride=16, norm=norm)
-    parent = mnv3small_seg_camvid.experiment(backbone)
-    task = dataclasses.replace(parent.task, image_size=(384, 512), crop_size=None)
+    task = dataclasses.replace(
+        parent.task,
+        backbone=MobileNetV3(variant="large", output_stride=16, norm=norm),
+        image_size=(384, 512),
+        crop_size=None,
+        class_weights=None,
+    )
     return dataclasses.replace(parent, task=task, dataset=MaskFolder(data_dir="data"))

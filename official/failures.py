@@ -1,9 +1,10 @@
 """The ways a command can end, and the exit status of each."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Failure(Exception):
@@ -45,19 +46,29 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
         command: Raises a `Failure` where it cannot go on.
         debug: Print tracebacks.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
-    except KeyboardInterrupt:
-        return _report("interrupted", Interrupted.exit_status, debug)
+    except KeyboardInterrupt as interrupt:
+        return _report(str(interrupt) or "interrupted", Interrupted.exit_status, debug)
     except Failure as failure:
         return _report(str(failure), failure.exit_status, debug)
+    except BrokenPipeError:
+        sys.stdout = None  # whoever read the output has gone; nobody is left to tell
+        return 1
     except OSError as error:
-        return _report(f"{error.strerror or error}: {error.filename}", 1, debug)
+        parts = (error.strerror or error, error.filename)
+        return _report(": ".join(str(part) for part in parts if part), 1, debug)
     except Exception as error:  # the last resort: a defect of ours
         message = " ".join(str(error).split())[:300]
         line = f"unexpected {type(error).__name__}: {message} (--debug shows more)"
         return _report(line, 1, debug)
     return 0
+
+
+def _terminate(number: int, frame: Any) -> None:
+    del number, frame
+    raise KeyboardInterrupt("terminated")
 
 
 def _report(line: str, status: int, debug: bool) -> int:

@@ -1,15 +1,14 @@
 """A run: an experiment, trained and evaluated in a folder of its own."""
 
-import json
 import os
 import pathlib
 import shutil
 
 from official import atomic, bindings, failures
 from official import experiment as experiment_lib
-from official.report import html, predictions, terminal
+from official.report import html, predictions, result, terminal
 from official.tasks import evaluation
-from official.training import checkpoints, session
+from official.training import checkpoints, preparation, rehearsal, session
 
 # Fields in which a continued run may differ from how it was started.
 MAY_CHANGE = (
@@ -42,38 +41,41 @@ def run(
         Interrupted: If a signal ended it; a checkpoint is kept.
     """
     if dry_run:
-        session.dry_run(experiment)
+        rehearsal.run(experiment)
         return
-    if evaluate_only:
-        _evaluate(experiment, name, run_dir)
-        return
-    _open(experiment, name, run_dir, overwrite=overwrite)
-    terminal.console.print(_summary(experiment, name, run_dir))
-    session.train(experiment, run_dir)
+    _require_usable(run_dir)
+    goes_on = not overwrite and checkpoints.newest(run_dir) is not None
+    if goes_on:
+        _refuse_another(experiment, run_dir)
+    if not evaluate_only:
+        _train(experiment, name, run_dir, goes_on=goes_on)
     _evaluate(experiment, name, run_dir)
 
 
-def _open(
+def _require_usable(run_dir: pathlib.Path) -> None:
+    if run_dir.exists() and not run_dir.is_dir():
+        raise failures.RequestError(f"{run_dir} is a file; choose another --run_dir")
+    holds_run = (run_dir / experiment_lib.CONFIG).exists()
+    if run_dir.is_dir() and os.listdir(run_dir) and not holds_run:
+        raise failures.RequestError(
+            f"{run_dir} is not empty and holds no run; choose another --run_dir"
+        )
+
+
+def _train(
     experiment: experiment_lib.Experiment,
     name: str,
     run_dir: pathlib.Path,
     *,
-    overwrite: bool,
+    goes_on: bool,
 ) -> None:
-    config = run_dir / experiment_lib.CONFIG
-    if run_dir.exists() and not run_dir.is_dir():
-        raise failures.RequestError(f"{run_dir} is a file; choose another --run_dir")
-    if run_dir.is_dir() and os.listdir(run_dir) and not config.exists():
-        raise failures.RequestError(
-            f"{run_dir} is not empty and holds no run; choose another --run_dir"
-        )
-    if config.exists() and overwrite:
+    """Nothing is written or deleted before data and network have been found right."""
+    terminal.console.print(_summary(experiment, name, run_dir))
+    model = preparation.model(experiment, fresh=not goes_on)
+    if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)
-    if config.exists():
-        _refuse_another(experiment, run_dir)
-    experiment.dataset.size(experiment.train.split)  # missing data leaves no folder
-    experiment.dataset.size(experiment.eval.split)
-    atomic.write(config, experiment_lib.dump(experiment, name))
+    atomic.write(run_dir / experiment_lib.CONFIG, experiment_lib.dump(experiment, name))
+    session.train(experiment, run_dir, model)
 
 
 def _refuse_another(
@@ -121,39 +123,40 @@ def _evaluate(
 ) -> None:
     """Evaluates the best checkpoint; writes result, network, pictures and report."""
     network = checkpoints.inference_network(experiment, run_dir)
-    state = checkpoints.state(checkpoints.path(run_dir, "best"))
+    best = checkpoints.path(run_dir, "best")
+    state = checkpoints.state(best)
     predictor = network.predict_on_batch
-    result = evaluation.evaluate(
+    found = evaluation.evaluate(
         experiment.task,
         {"Keras": predictor},
         session.evaluation_batches(experiment),
         class_names=state.class_names,
     )["Keras"]
-    row = {"name": "Keras", "metrics": result.metrics}
-    content = {
+    facts = {
         "experiment": name,
         "metric": experiment.task.metric,
-        "constant": result.constant,
-        "examples": result.examples,
+        "constant": found.constant,
+        "examples": found.examples,
         "split": experiment.eval.split,
         "classes": state.class_names,
         "epochs": _epochs(run_dir),
         "best_epoch": state.best_epoch,
-        "rows": [row],
+        "weights": checkpoints.digest(best),
     }
-    atomic.write(run_dir / "result.json", json.dumps(content, indent=1))
+    result.update(run_dir, facts, [{"name": "Keras", "metrics": found.metrics}])
     _save(network, run_dir / "model.keras")
     predictions.draw(experiment, {"prediction": predictor}, run_dir / "predictions")
     report = html.write(run_dir)
     metric = experiment.task.metric
     terminal.console.print(
-        f"Keras {metric} {result.metrics[metric]:.4f} on {result.examples} images "
-        f"(best constant prediction {result.constant:.4f}); {report}"
+        f"Keras {metric} {found.metrics[metric]:.4f} on {found.examples} images "
+        f"(best constant prediction {found.constant:.4f}); {report}"
     )
 
 
 def _epochs(run_dir: pathlib.Path) -> int:
-    return checkpoints.state(checkpoints.path(run_dir, "last")).epoch
+    newest = checkpoints.newest(run_dir)
+    return checkpoints.state(newest).epoch if newest else 0
 
 
 def _save(network, file: pathlib.Path) -> None:

@@ -109,7 +109,7 @@ def test_wrong_data_is_one_line_and_status_two(spoil, words, photos, tmp_path, c
         ("task.backbone.output_stride = 12", ("8, 16, 32",)),
         ("trainer.precision = 'float8'", ("mixed_bfloat16",)),
         ("export.precisions = ('int4',)", ("int8",)),
-        ("export.target = 'cpuu'", ("did you mean 'cpu'",)),
+        ("export.target = 'cpuu'", ("did you mean cpu",)),
         ("init_from = 'nowhere.weights.h5'", ("nowhere.weights.h5", "does not exist")),
         ("task.class_weights = (1.0, 2.0, 3.0)", ("3 values", "2 classes")),
     ],
@@ -132,6 +132,7 @@ def test_a_wrong_binding_is_one_line_and_status_two(
     assert len(error.splitlines()) == 1, error
     for word in words:
         assert word in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_that_cannot_be_made_is_status_one(photos, tmp_path, capsys):

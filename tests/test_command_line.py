@@ -80,14 +80,16 @@ def test_help_and_list_answer_without_loading_a_framework(root, flag):
         "    heavy = {'keras', 'tensorflow', 'numpy', 'jax'} & set(sys.modules)\n"
         "    print('heavy:', sorted(heavy), file=sys.stderr)\n"
     )
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
-    )
-    assert done.stderr.strip() == "heavy: []"
-    assert done.returncode == 0
-    # Promised is a second; ten times that still is far from loading TensorFlow.
-    assert time.monotonic() - start < 10
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=9) > 1.5:  # machines can be busy
+        start = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
+        )
+        seconds.append(time.monotonic() - start)
+        assert done.stderr.strip() == "heavy: []"
+        assert done.returncode == 0
+    assert min(seconds) < 1.5
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Every shipped experiment, shrunk by bindings: takes a step and is exported."""
 
+import dataclasses
 import pathlib
 
+import numpy as np
 import pytest
 
 from official import bindings, catalog, experiment, gin
-from official.training import checkpoints, session
+from official.training import checkpoints, preparation, session
 from tflite_export import export, flatbuffer
 
 SHRINK = (
@@ -26,7 +28,7 @@ NAMES = sorted(catalog.names())
 @pytest.mark.parametrize("name", NAMES)
 def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
     shrunk = experiment.load(name, settings=SHRINK)
-    session.train(shrunk, tmp_path)
+    session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
     assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 1
     network = checkpoints.inference_network(shrunk, tmp_path, "last")
     files = export.write(shrunk, network, folder=tmp_path / "export")
@@ -53,3 +55,13 @@ def test_its_file_is_one_screen_and_says_how_to_run_it(name, root: pathlib.Path)
     text = (root / "configs" / f"{name}.py").read_text()
     assert f"--experiment={name}" in text
     assert len(text.splitlines()) <= 70
+
+
+def test_the_raspp_experiment_is_the_network_of_the_papers_table():
+    """MobileNetV3 paper, Table 7, row 1: 2.11 M parameters."""
+    task = experiment.load("mnv2_raspp_cityscapes").task
+    network = dataclasses.replace(task, image_size=(64, 128)).build(
+        num_classes=19, training=False
+    )
+    trainable = sum(int(np.prod(w.shape)) for w in network.trainable_weights)
+    assert trainable == 2_113_043

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tflite_export import __main__ as command
+from tflite_export import predict, quiet
 
 FLAGS = {
     "export": {"--run_dir", "--precision", "--target", "--checkpoint", "--set"},
@@ -155,6 +158,68 @@ def test_predictions_are_drawn_for_every_image(tmp_path, capsys):
     assert str(out / "photo.png") in capsys.readouterr().out
     with Image.open(out / "photo.png") as picture:
         assert picture.width > 2 * 400
+
+
+def photos(folder, *names) -> list[pathlib.Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(networks.pixels(1)[0].astype(np.uint8)).save(path)
+    return paths
+
+
+def test_no_picture_takes_the_name_of_another(tmp_path):
+    names = ("x/a.png", "y/a.png", "a_2.png", "z/a.jpg", "A_2.jpg")
+    out = tmp_path / "out"
+    predict.run(networks.file(tmp_path, "float32"), photos(tmp_path, *names), out=out)
+    assert {path.stem for path in out.iterdir()} == {
+        "a",
+        "a_2",
+        "a_2_2",
+        "a_3",
+        "A_2_3",
+    }
+
+
+@pytest.mark.parametrize("out", [".", "../here"])
+def test_an_image_is_never_overwritten_by_a_picture(tmp_path, monkeypatch, capsys, out):
+    folder = tmp_path / "here"
+    first, photo = photos(folder, "first.jpg", "photo.png")
+    monkeypatch.chdir(folder)
+    before = photo.read_bytes()
+    model = networks.file(tmp_path, "float32")
+    status, line = failure(capsys, "predict", model, first, photo, f"--out={out}")
+    assert status == 2
+    path = pathlib.Path(out) / "photo.png"
+    assert line.startswith(f"error: {path} is one of the images and would be overw")
+    assert "\n" not in line
+    assert photo.read_bytes() == before
+    assert not (folder / "first.png").exists()
+
+
+def test_a_numbered_picture_overwrites_no_image_either(tmp_path, monkeypatch, capsys):
+    # Of "x/a.jpg" and "a.jpg" the second would become "a_2.png".
+    paths = photos(tmp_path, "x/a.jpg", "a.jpg", "a_2.png")
+    model = networks.file(tmp_path, "float32")
+    status, line = failure(capsys, "predict", model, *paths, f"--out={tmp_path}")
+    assert status == 2
+    assert f"{tmp_path / 'a_2.png'} is one of the images" in line
+
+
+def test_an_interruption_while_tensorflow_loads_is_one_line(monkeypatch, capsys):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quiet, "import_tensorflow", interrupt)
+    assert failure(capsys, "check", "x.tflite") == (4, "error: interrupted")
+
+
+def test_what_the_user_set_for_tensorflow_stays(monkeypatch, capsys):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    assert failure(capsys, "check", "x.tflite")[0] == 2
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert os.environ["GRPC_VERBOSITY"] == "NONE"
 
 
 def test_a_description_that_does_not_fit_is_refused(tmp_path, capsys):

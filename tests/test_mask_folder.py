@@ -14,12 +14,14 @@ NAMES = "road\nsky\n"
 
 
 def _write(root, files):
-    """Writes arrays as pictures and strings as text, by path."""
+    """Writes arrays as pictures, strings and bytes as they are, by path."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
             path.write_text(content)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
         else:
             Image.fromarray(np.asarray(content, np.uint8)).save(path)
     return root
@@ -126,6 +128,26 @@ def test_the_field_overrides_the_ignored_number(tmp_path):
     assert (example["semantic"] == 255).all()
 
 
+@pytest.mark.parametrize("number", [-1, 65536, 10**10])
+def test_an_ignored_number_that_no_mask_can_hold_is_refused(tmp_path, number):
+    _folder(tmp_path, train=("a",))
+    message = f"no mask stores {number} for unlabelled pixels; want 0 to 65535"
+    assert message in _error(tmp_path, ignore_label=number)
+    assert message in _error(tmp_path, ignore_label=number, classes=("p", "q"))
+    content = {"classes": ["x", "y"], "ignore_index": number}
+    _write(tmp_path, {"classes.json": json.dumps(content)})
+    assert f"classes.json: {message}" in _error(tmp_path)
+
+
+def test_the_largest_ignored_number_is_that_of_a_16_bit_mask(tmp_path):
+    _folder(tmp_path, train=("a",))
+    mask = np.full((4, 6), 65535, np.uint16)
+    Image.fromarray(mask).save(tmp_path / "labels/train/a.png")
+    dataset = _dataset(tmp_path, ignore_label=65535)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert (example["semantic"] == 255).all()
+
+
 def test_the_field_overrides_the_names(tmp_path):
     _folder(tmp_path, train=("a",))
     assert _dataset(tmp_path, classes=("p", "q", "r")).class_names == ("p", "q", "r")
@@ -191,6 +213,14 @@ def test_images_without_masks_are_counted_and_named(tmp_path):
     assert message.endswith("b, c, d, ...")
 
 
+def test_a_split_without_a_folder_of_masks_is_told(tmp_path):
+    _folder(tmp_path, train=("a",))
+    _write(tmp_path, {"images/val/b.jpg": _image()})
+    message = _error(tmp_path, "val")
+    assert message.startswith("1 of 1 images in")
+    assert f"have no mask {tmp_path / 'labels/val'}/<name>.png: b" in message
+
+
 def test_masks_without_images_are_told(tmp_path, caplog):
     _folder(tmp_path, train=("a",))
     _write(tmp_path, {"labels/train/z.png": _mask()})
@@ -212,6 +242,58 @@ def test_a_name_listed_twice_is_refused(tmp_path):
     _folder(tmp_path, train=("a",))
     _write(tmp_path, {"train.txt": "a\na\n"})
     assert "train.txt: a is listed twice" in _error(tmp_path)
+
+
+HIDDEN = {
+    "images/.ipynb_checkpoints/a-checkpoint.jpg": _image(),
+    "images/train/.ipynb_checkpoints/b.jpg": _image(),
+    "images/train/._a.jpg": b"of macOS",
+    "labels/.cache/a.png": _mask(),
+    "labels/train/._a.png": b"of macOS",
+    ".train.txt": "x",
+}
+
+
+def test_hidden_files_and_folders_are_ignored(tmp_path, caplog):
+    _folder(_write(tmp_path, HIDDEN), train=("a",), val=("b",))
+    with caplog.at_level(logging.WARNING):
+        assert _names(tmp_path, "train") == ["train/a"]
+    assert caplog.text == ""
+    assert _error(tmp_path, "tset") == "no split 'tset'; there are train, val"
+    assert "there are train, val" in _error(tmp_path, ".ipynb_checkpoints")
+
+
+def test_a_hidden_folder_makes_no_splits(tmp_path):
+    _write(tmp_path, {f"images/{n}.png": _image() for n in "abcde"})
+    _write(tmp_path, {f"labels/{n}.png": _mask() for n in "abcde"})
+    _write(tmp_path, {"images/.ipynb_checkpoints/a.png": _image(), ".val.txt": "a"})
+    _write(tmp_path, {"classes.txt": NAMES})
+    assert len(_names(tmp_path, "train")) == 4
+    assert len(_names(tmp_path, "val")) == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize("file", ["classes.txt", "classes.json", "train.txt"])
+def test_text_in_another_encoding_is_refused(tmp_path, file, encoding):
+    _folder(tmp_path, train=("a",))
+    text = '{"classes":\n["Stra\xdfe"]}' if file.endswith("json") else "a\nStra\xdfe"
+    _write(tmp_path, {file: text.encode(encoding)})
+    line = {"latin-1": 2, "utf-16": 1}[encoding]
+    expected = f"{tmp_path / file}: line {line} is not UTF-8; save the file as UTF-8"
+    assert _error(tmp_path) == expected
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    _folder(tmp_path, train=("a", "b"))
+    mark = b"\xef\xbb\xbf"
+    _write(tmp_path, {"classes.txt": mark + b"road\nsky", "train.txt": mark + b"a\n"})
+    assert _dataset(tmp_path).class_names == ("road", "sky")
+    assert _names(tmp_path, "train") == ["train/a"]
+    other = _write(
+        tmp_path / "other", {"classes.json": mark + b'{"classes": ["p", "q"]}'}
+    )
+    (other / "images").mkdir()
+    assert _dataset(other).class_names == ("p", "q")
 
 
 def test_masks_of_another_size_are_found_before_training(tmp_path):

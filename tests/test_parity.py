@@ -76,9 +76,44 @@ def test_keras_gets_the_pixels_that_the_file_gets():
     images = keras.Input((2, 2, 3))
     network = keras.Model(images, {"logits": keras.layers.Identity()(images)})
     pixels = np.full((1, 2, 2, 3), 9.7, np.float32)
-    rounded = parity.keras_predictor(network, input_type="uint8")(pixels)["logits"]
-    exact = parity.keras_predictor(network, input_type="float32")(pixels)["logits"]
-    assert (rounded.max(), exact.max()) == (10.0, np.float32(9.7))
+    largest = {
+        name: parity.keras_predictor(network, spec=export_spec.Export(input_type=name))(
+            pixels
+        )["logits"].max()
+        for name in ("uint8", "float32")
+    }
+    assert largest == {"uint8": 10.0, "float32": np.float32(9.7)}
+
+
+@pytest.mark.parametrize(
+    ("output", "output_size"),
+    [("class_ids", "head"), ("class_ids", "input"), ("logits", "input")],
+)
+def test_a_float_file_of_any_output_passes(tmp_path, output, output_size):
+    experiment = small.experiment()
+    network = experiment.task.build(num_classes=3, training=False)
+    tell_colors_apart(network)
+    spec = export_spec.Export(
+        precisions=("float32",), output=output, output_size=output_size
+    )
+    # Pictures of another size than the network's, so that every resize counts.
+    experiment = dataclasses.replace(
+        experiment, export=spec, dataset=small.Quarters(side=80)
+    )
+    results = parity.measure(
+        experiment.task,
+        network,
+        export.write(experiment, network, folder=tmp_path),
+        spec=spec,
+        batches=examples.evaluation_batches(experiment),
+        class_names=experiment.dataset.class_names,
+    )
+    verdicts = parity.judge(
+        results, {"float32": "float32"}, metric="mean_iou", spec=spec
+    )
+    assert verdicts["float32"].problems == ()
+    # Against the logits of the head it is 0.9989, 0.9995 and 0.99992.
+    assert verdicts["float32"].agreement > 0.99995
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +232,13 @@ def test_a_setting_that_does_not_exist_is_named(change, line):
 def test_a_target_that_does_not_exist_is_named(run):
     with pytest.raises(failures.RequestError, match="export target 'gpx' is unknown"):
         export.run(small.experiment(), run_dir=run, target="gpx")
+
+
+def test_a_misspelt_target_gets_a_hint(run):
+    with pytest.raises(
+        failures.RequestError, match=r"\(there is cpu\); did you mean c"
+    ):
+        export.run(small.experiment(), run_dir=run, target="cpuu")
 
 
 def test_a_run_without_the_checkpoint_is_refused(run):

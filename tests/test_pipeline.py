@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from official import failures
-from official.data import errors, indexed, memory, pipeline
+from official.data import base, errors, indexed, memory, pipeline
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,10 +143,11 @@ def test_a_split_without_examples_is_refused():
 
 def test_an_error_in_a_thread_is_found_again():
     stream = Numbers(broken=7).load("train")
-    with pytest.raises(tf.errors.OpError) as caught:
+    with pytest.raises(tf.errors.OpError):
         list(stream)
-    error = errors.as_data_error(caught.value)
-    assert str(error) == "picture 7.png: label 12; want 0..10"
+    with pytest.raises(failures.DataError) as caught, errors.clear():
+        list(stream)
+    assert str(caught.value) == "picture 7.png: label 12; want 0..10"
 
 
 def test_an_error_in_the_first_example_comes_at_once():
@@ -154,10 +155,19 @@ def test_an_error_in_the_first_example_comes_at_once():
         Numbers(broken=0).load("train")
 
 
-def test_other_errors_are_no_data_errors():
-    assert errors.as_data_error(ValueError("bad")) is None
-    error = failures.DataError("x")
-    assert errors.as_data_error(error) is error
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        failures.DataError("x"),
+        failures.RunError("DataError: x\nTraceback (most recent call last)"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_other_errors_stay_as_they_are(error):
+    with pytest.raises(type(error)) as caught, errors.clear():
+        raise error
+    assert caught.value is error
 
 
 def _train(source=None, start_step=0, seed=5, count=8, dataset=None):
@@ -245,6 +255,69 @@ def test_calibration_reports_bad_data_in_one_line():
         _calibration(12, dataset=Numbers(broken=7))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stream(base.Dataset):
+    """The same examples from a source that can only be read from its start."""
+
+    numbers: Numbers
+
+    class_names = palette = ()
+
+    def size(self, split):
+        return self.numbers.size(split)
+
+    def load(self, split, *, seed=None, start=0, cache=False, limit=None):
+        return self.numbers.load(
+            split, seed=seed, start=start, cache=cache, limit=limit
+        )
+
+
+def _picked(dataset, count, limit=None):
+    source = pipeline.Input(split="train", batch_size=4, limit=limit)
+    return list(pipeline.picked(dataset, source, count))
+
+
+@pytest.mark.parametrize("dataset", [Numbers(), Stream(numbers=Numbers())])
+@pytest.mark.parametrize(
+    ("count", "limit", "places"),
+    [
+        (1, None, [0]),
+        (4, None, [0, 2, 5, 7]),
+        (3, 6, [0, 2, 4]),
+        (8, 3, [0, 1, 2]),
+        (99, None, list(range(10))),
+    ],
+)
+def test_picked_examples_are_spread_over_what_is_used(dataset, count, limit, places):
+    examples = _picked(dataset, count, limit)
+    assert [example["position"] for example in examples] == places
+    everything = list(dataset.load("train").as_numpy_iterator())
+    for example in examples:
+        expected = everything[example["position"]]
+        assert example.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_array_equal(example[key], value)
+            assert np.asarray(example[key]).dtype == np.asarray(value).dtype
+
+
+def test_picking_reads_no_other_examples(tmp_path):
+    log = tmp_path / "log"
+    _picked(Numbers(log=str(log)), 2)
+    assert log.read_text().split() == ["0", "5"]
+
+
+@pytest.mark.parametrize("wrap", [lambda numbers: numbers, lambda n: Stream(numbers=n)])
+def test_picking_reports_bad_data_in_one_line(wrap):
+    with pytest.raises(failures.DataError, match=r"^picture 5\.png: label 12"):
+        _picked(wrap(Numbers(broken=5)), 2)
+
+
+@pytest.mark.parametrize(("limit", "count"), [(None, 10), (4, 4), (400, 10)])
+def test_an_input_counts_what_it_uses(limit, count):
+    source = pipeline.Input(split="train", batch_size=4, limit=limit)
+    assert source.count(Numbers()) == count
+
+
 @pytest.mark.parametrize("field", ["batch_size", "limit"])
 def test_sizes_of_an_input_are_checked(field):
     fields = {"split": "train", "batch_size": 1} | {field: 0}
@@ -290,6 +363,7 @@ def test_two_replicas_share_the_global_batch(root):
         cpu = tf.config.list_physical_devices("CPU")[0]
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, two)
+        from official import failures
         from official.data import errors, pipeline
         from tests import test_pipeline
 
@@ -309,9 +383,10 @@ def test_two_replicas_share_the_global_batch(root):
 
         assert positions() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
         try:
-            positions(broken=7)
-        except tf.errors.OpError as exception:
-            assert str(errors.as_data_error(exception)).startswith("picture 7.png")
+            with errors.clear():
+                positions(broken=7)
+        except failures.DataError as error:
+            assert str(error).startswith("picture 7.png"), error
         else:
             raise SystemExit("no error")
         """

@@ -15,9 +15,10 @@ tf.config.set_logical_device_configuration(
 import keras
 import numpy as np
 from official.losses import cross_entropy
+from official.optim import optimizers, schedules
 from official.training import strategy, trainable
 
-def weights_after_a_step(spec, l2):
+def weights_after_a_step(spec, l2, clip_norm=None):
     keras.utils.set_random_seed(0)
     with spec.create().scope():
         images = keras.Input((8, 8, 3))
@@ -25,7 +26,11 @@ def weights_after_a_step(spec, l2):
         network = keras.Model(images, {"logits": x})
         model = trainable.Trainable(
             network, {"cross_entropy": cross_entropy.PixelCrossEntropy()}, l2=l2)
-        model.compile(keras.optimizers.SGD(1.0))
+        optimizer = optimizers.SGD(
+            schedule=schedules.Constant(learning_rate=1.0), momentum=0.0,
+            clip_norm=clip_norm)
+        model.compile(optimizer.build(
+            network.trainable_variables, total_steps=1, steps_per_epoch=1))
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, (4, 8, 8))
     labels[0, :6] = 255  # images and replicas differ in how much of them is labelled
@@ -34,10 +39,10 @@ def weights_after_a_step(spec, l2):
     logs = model.fit(data, verbose=0).history
     return [np.asarray(w).ravel().tolist() for w in network.get_weights()], logs
 
-for l2 in (0.0, 0.1):
-    one, one_logs = weights_after_a_step(strategy.OneDevice(), l2)
+for setting in ((0.0,), (0.1,), (0.0, 0.01)):
+    one, one_logs = weights_after_a_step(strategy.OneDevice(), *setting)
     two, two_logs = weights_after_a_step(
-        strategy.Mirrored(devices=("CPU:0", "CPU:1")), l2)
+        strategy.Mirrored(devices=("CPU:0", "CPU:1")), *setting)
     print(json.dumps([one, two, one_logs, two_logs]))
 """
 
@@ -68,9 +73,14 @@ def test_the_reported_losses_are_equal(steps):
 
 
 def test_the_penalty_is_in_the_loss_and_changes_the_step(steps):
-    (plain, _, plain_logs, _), (decayed, _, decayed_logs, _) = steps
+    (plain, _, plain_logs, _), (decayed, _, decayed_logs, _), _ = steps
     assert decayed_logs["loss"][0] > plain_logs["loss"][0]
     assert decayed_logs["cross_entropy_loss"] == plain_logs["cross_entropy_loss"]
     assert plain[0] != pytest.approx(decayed[0], abs=1e-4)
     # The bias is not penalised: its gradient, and so its step, is the same.
     assert plain[1] == pytest.approx(decayed[1], abs=1e-7)
+
+
+def test_clipping_shortens_the_step_of_the_global_batch(steps):
+    plain, clipped = steps[0][0], steps[2][0]
+    assert plain[0] != pytest.approx(clipped[0], abs=1e-3)

@@ -3,14 +3,13 @@
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from official import export_spec, failures
-from tflite_export import quiet
+from official import export_spec
+from tflite_export import command_line, quiet
 from tflite_export.targets import base as targets_base
 
 EXAMPLES = """\
@@ -25,25 +24,9 @@ exit status: 0 done; 1 it failed; 2 the request, a file or the data is wrong;
 3 a file is outside its gate; 4 interrupted
 """
 
-# C++ code of TensorFlow and its libraries reads these when it is loaded.
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "3", "GRPC_VERBOSITY": "NONE"}
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the flags."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help shows the flags)\n")
-
 
 def parser() -> argparse.ArgumentParser:
-    flags = Parser(
-        prog="python -m tflite_export",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    flags = command_line.parser("python -m tflite_export", __doc__, epilog=EXAMPLES)
     commands = flags.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_export(commands)
     _add_evaluate(commands)
@@ -55,11 +38,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
-    if not given.debug:
-        os.environ.update(QUIET)
-        if given.run is not benchmark:  # the only one that does without
-            quiet.import_tensorflow()
-    return failures.run(lambda: given.run(given), debug=given.debug)
+    return command_line.run(lambda: _run(given), debug=given.debug)
+
+
+def _run(given: argparse.Namespace) -> None:
+    # The benchmark is the only one that does without TensorFlow.
+    if not given.debug and given.run is not benchmark:
+        quiet.import_tensorflow()
+    given.run(given)
 
 
 def _command(

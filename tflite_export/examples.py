@@ -1,7 +1,5 @@
 """The images of an experiment that an export needs."""
 
-import contextlib
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from official import experiment as experiment_lib
-from official.data import base as data_base
 from official.data import errors, pipeline
 from official.report import terminal
 from tflite_export import calibration
@@ -26,9 +23,9 @@ def evaluation_batches(
     batches = pipeline.evaluation_batches(
         experiment.dataset, experiment.eval, experiment.task.preprocess
     )
-    size = _size(experiment.dataset, experiment.eval)
-    total = math.ceil(size / experiment.eval.batch_size)
-    with _clear_errors():
+    count = experiment.eval.count(experiment.dataset)
+    total = math.ceil(count / experiment.eval.batch_size)
+    with errors.clear():
         yield from terminal.track(batches, "comparing", total=total)
 
 
@@ -38,8 +35,10 @@ def calibration_images(experiment: experiment_lib.Experiment) -> np.ndarray:
     Raises:
         DataError: If the data is missing or wrong.
     """
-    size = _size(experiment.dataset, experiment.train)
-    count = min(experiment.export.calibration_examples, size)
+    count = min(
+        experiment.export.calibration_examples,
+        experiment.train.count(experiment.dataset),
+    )
     images = pipeline.calibration_images(
         experiment.dataset,
         experiment.train,
@@ -47,23 +46,5 @@ def calibration_images(experiment: experiment_lib.Experiment) -> np.ndarray:
         count=count,
         seed=experiment.seed,
     )
-    with _clear_errors():
-        shown = terminal.track(images, "reading calibration images", total=count)
-        return calibration.collect(itertools.islice(shown, count))
-
-
-def _size(dataset: data_base.Dataset, source: pipeline.Input) -> int:
-    size = dataset.size(source.split)
-    return size if source.limit is None else min(size, source.limit)
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Finds the line about the data again in what `tf.data` makes of it."""
-    try:
-        yield
-    except Exception as error:
-        found = errors.as_data_error(error)
-        if found is None:
-            raise
-        raise found from error
+    shown = terminal.track(images, "reading calibration images", total=count)
+    return calibration.collect(shown)

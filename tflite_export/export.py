@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from official import atomic, failures
+from official import atomic
 from official import experiment as experiment_lib
 from official.report import html, predictions, terminal
 from official.tasks import evaluation
@@ -48,13 +48,12 @@ def run(
     """
     experiment = _with(experiment, precisions, target)
     network = checkpoints.inference_network(experiment, run_dir, checkpoint)
-    _require_classes(experiment, checkpoints.path(run_dir, checkpoint))
     files = write(experiment, network, folder=run_dir / "export")
     results = parity.measure(
         experiment.task,
         network,
         files,
-        input_type=experiment.export.input_type,
+        spec=experiment.export,
         batches=examples.evaluation_batches(experiment),
         class_names=experiment.dataset.class_names,
     )
@@ -136,18 +135,6 @@ def _with(
     return dataclasses.replace(experiment, export=spec)
 
 
-def _require_classes(
-    experiment: experiment_lib.Experiment, checkpoint: pathlib.Path
-) -> None:
-    ours, theirs = experiment.dataset.class_names, checkpoints.state(checkpoint)
-    if ours != theirs.class_names:
-        raise failures.RequestError(
-            f"{checkpoint} was trained on {len(theirs.class_names)} classes "
-            f"({_few(theirs.class_names)}), the data set has {len(ours)} "
-            f"({_few(ours)}): give the data of the run"
-        )
-
-
 def _draw(
     experiment: experiment_lib.Experiment,
     network: keras.Model,
@@ -157,11 +144,7 @@ def _draw(
     # A float file shows what Keras shows.
     shown = {k: v for k, v in files.items() if "float" not in k} or files
     runners = {name: interpreter.Runner(path) for name, path in shown.items()}
-    reference = parity.keras_predictor(network, input_type=experiment.export.input_type)
+    reference = parity.keras_predictor(network, spec=experiment.export)
     predictors: dict[str, evaluation.Predictor] = {parity.KERAS: reference, **runners}
     predictions.draw(experiment, predictors, run_dir / "predictions")
     return html.write(run_dir)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -42,7 +42,7 @@ def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> 
     normalize = _normalize(network)
     if precision == "int8" and spec.input_type != "float32":
         model = _clone(network, dtype="float32", normalize=None)
-        model = _finish(model, spec)
+        model = finish(model, spec)
         return Graph(model=model, scale=normalize.scale, offset=normalize.offset)
     if spec.input_type == "int8":
         # The file is fed pixel - 128; the layer makes up for it.
@@ -52,9 +52,30 @@ def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> 
             name=_NORMALIZE,
         )
         shifted = _clone(network, dtype="int8", normalize=normalize)
-        return Graph(model=_finish(shifted, spec), offset=-128.0)
+        return Graph(model=finish(shifted, spec), offset=-128.0)
     model = _clone(network, dtype=spec.input_type, normalize=normalize)
-    return Graph(model=_finish(model, spec))
+    return Graph(model=finish(model, spec))
+
+
+def finish(model: keras.Model, spec: export_spec.Export) -> keras.Model:
+    """The network with the output that a file has: its size, logits or class ids.
+
+    Args:
+        model: Input `[B, H, W, 3]`; its outputs hold "logits".
+    """
+    outputs = dict(model.output)
+    logits = outputs.pop("logits")
+    size = tuple(model.input.shape[1:3])
+    if spec.output_size == "input" and len(logits.shape) == 4:
+        resize = keras.layers.Resizing(
+            *size, interpolation="bilinear", name="logits_resize"
+        )
+        logits = resize(logits)
+    if spec.output == "class_ids":
+        outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
+    else:
+        outputs["logits"] = logits
+    return keras.Model(model.input, outputs, name="network")
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -94,19 +115,3 @@ def _clone(
     )
     copy_weights(network, model)
     return model
-
-
-def _finish(model: keras.Model, spec: export_spec.Export) -> keras.Model:
-    outputs = dict(model.output)
-    logits = outputs.pop("logits")
-    size = tuple(model.input.shape[1:3])
-    if spec.output_size == "input" and len(logits.shape) == 4:
-        resize = keras.layers.Resizing(
-            *size, interpolation="bilinear", name="logits_resize"
-        )
-        logits = resize(logits)
-    if spec.output == "class_ids":
-        outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
-    else:
-        outputs["logits"] = logits
-    return keras.Model(model.input, outputs, name="network")

@@ -21,16 +21,19 @@ def run(
     they are numbers and made up.
 
     Raises:
-        RequestError: If the file is not a model for segmentation.
+        RequestError: If the file is not a model for segmentation, or a picture would
+            overwrite an image.
         DataError: If an image cannot be read.
     """
+    files = _files(images, out)
+    _require_kept(images, files)
     probe.run(model)
     runner = interpreter.Runner(model)
     classes = _class_count(runner)
     description = sidecar.read(model)
     names = description.get("class_names", [f"class {i}" for i in range(classes)])
     palette = description.get("palette", palettes.distinct(classes))
-    for path, file in zip(images, _files(images, out), strict=True):
+    for path, file in zip(images, files, strict=True):
         image = decoding.image(path)
         panel = pictures.segmentation_panel(
             image,
@@ -72,11 +75,26 @@ def _class_count(runner: interpreter.Runner) -> int:
 
 
 def _files(images: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
-    """A file for each image; images of one name in several folders are numbered."""
-    seen: dict[str, int] = {}
+    """A file for each image; a name that is taken gets a number."""
+    taken: set[str] = set()
     files = []
     for path in images:
-        number = seen[path.stem] = seen.get(path.stem, 0) + 1
-        suffix = f"_{number}" if number > 1 else ""
-        files.append(out / f"{path.stem}{suffix}.png")
+        name, number = path.stem, 1
+        while name.casefold() in taken:  # some file systems know no case
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name.casefold())
+        files.append(out / f"{name}.png")
     return files
+
+
+def _require_kept(
+    images: Sequence[pathlib.Path], files: Sequence[pathlib.Path]
+) -> None:
+    given = {path.resolve() for path in images}
+    lost = next((file for file in files if file.resolve() in given), None)
+    if lost:
+        raise failures.RequestError(
+            f"{lost} is one of the images and would be overwritten; choose another "
+            "--out"
+        )

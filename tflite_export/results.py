@@ -8,19 +8,17 @@ from typing import Any
 
 from official import atomic
 from official import experiment as experiment_lib
-from official.report import terminal
+from official.report import result, terminal
 from official.tasks import evaluation
+from official.training import checkpoints
 from tflite_export import benchmark, parity
-
-Row = dict[str, Any]
-"""What JSON holds of the Keras model ("name", "metrics") or of a file."""
 
 
 def rows(
     results: Mapping[str, evaluation.Result],
     verdicts: Mapping[str, parity.Verdict],
     figures: Mapping[str, benchmark.Figures],
-) -> list[Row]:
+) -> list[result.Row]:
     """A row for the Keras model, then one for each file."""
     return [_keras_row(results[parity.KERAS])] + [
         _file_row(name, results[name], verdicts[name], figures[name])
@@ -38,7 +36,7 @@ def write(
     run_dir: pathlib.Path,
     checkpoint: str,
     *,
-    rows: list[Row],
+    rows: list[result.Row],
     reference: evaluation.Result,
 ) -> None:
     """Writes `export/report.json` and renews `result.json` of a run.
@@ -54,16 +52,14 @@ def write(
         "examples": reference.examples,
         "split": experiment.eval.split,
         "classes": list(experiment.dataset.class_names),
+        "weights": checkpoints.digest(checkpoints.path(run_dir, checkpoint)),
     }
     export = {"checkpoint": checkpoint, "target": experiment.export.target}
     write_json(run_dir / "export" / "report.json", facts | export | {"rows": rows})
-    path = run_dir / "result.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    merged = _merge(before.get("rows", []), rows)
-    write_json(path, before | facts | {"rows": merged})
+    result.update(run_dir, facts, rows)
 
 
-def show(rows: list[Row], metric: str) -> None:
+def show(rows: list[result.Row], metric: str) -> None:
     """Prints a table."""
     cells = []
     for row in rows:
@@ -87,7 +83,7 @@ def write_json(path: pathlib.Path, content: Any) -> None:
     atomic.write(path, json.dumps(content, indent=1) + "\n")
 
 
-def _keras_row(result: evaluation.Result) -> Row:
+def _keras_row(result: evaluation.Result) -> result.Row:
     return {"name": parity.KERAS, "metrics": finite(result.metrics)}
 
 
@@ -96,7 +92,7 @@ def _file_row(
     result: evaluation.Result,
     verdict: parity.Verdict,
     figures: benchmark.Figures,
-) -> Row:
+) -> result.Row:
     return {
         "name": name,
         "file": figures.path.name,
@@ -115,12 +111,3 @@ def _file_row(
         "max_drop_points": verdict.max_drop,
         "min_agreement": verdict.min_agreement,
     }
-
-
-def _merge(before: list[Row], rows: list[Row]) -> list[Row]:
-    """Rows of files that were not exported now stay if they are of the same weights."""
-    new = {row["name"] for row in rows}
-    old = {row["name"]: row for row in before}
-    if old.get(parity.KERAS, {}).get("metrics") != rows[0]["metrics"]:
-        return rows
-    return rows + [row for name, row in old.items() if name not in new]

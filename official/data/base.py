@@ -14,7 +14,7 @@ the keys below; a key that a dataset cannot fill is absent.
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -81,3 +81,20 @@ class Dataset(abc.ABC):
         Raises:
             failures.DataError: As `size`.
         """
+
+    def pick(self, split: str, indices: Sequence[int]) -> Iterable[Example]:
+        """The examples at some places, one by one, with the keys of `load`.
+
+        All examples up to the last place are read; override it where there is a
+        shorter way.
+
+        Args:
+            split: As for `load`.
+            indices: Places in the order of the source, increasing.
+
+        Raises:
+            failures.DataError: As `size`, or if an example is faulty (which may arrive
+                wrapped, see `errors.clear`).
+        """
+        stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
+        return (example for index, example in enumerate(stream) if index in indices)

@@ -6,10 +6,12 @@ import pathlib
 from collections.abc import Sequence
 
 from official import failures
-from official.data import base, palettes
+from official.data import base, palettes, text_file
 
 NO_CLASS = frozenset({"ignore", "void"})
 """Names, in any case, of entries whose pixels count as unlabelled."""
+
+_LARGEST_NUMBER = 2**16 - 1  # that a label map stores
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,8 @@ def make(
     """A list of given entries; `source` names where they came from in messages.
 
     Raises:
-        failures.DataError: If names or colors repeat, or their numbers differ.
+        failures.DataError: If names or colors repeat, their numbers differ, or no label
+            map can store `ignore_label`.
     """
     _require_unique(names, what="class", source=source)
     if colors is not None:
@@ -88,6 +91,7 @@ def make(
     ids |= {place: class_id for class_id, place in enumerate(kept)}
     unlabelled = [base.IGNORE_LABEL]
     if ignore_label is not None:
+        _require_storable(ignore_label, source=source)
         unlabelled.append(ignore_label)
     return ClassList(
         names=tuple(names[place] for place in kept),
@@ -105,11 +109,20 @@ def _require_unique(values: Sequence[object], *, what: str, source: str) -> None
         raise failures.DataError(f"{source}: {what} {repeated[0]!r} is listed twice")
 
 
+def _require_storable(ignore_label: int, *, source: str) -> None:
+    if not 0 <= ignore_label <= _LARGEST_NUMBER:
+        raise failures.DataError(
+            f"{source}: no mask stores {ignore_label} for unlabelled pixels; want 0 to "
+            f"{_LARGEST_NUMBER} (dataset.ignore_label, or ignore_index in classes.json)"
+        )
+
+
 def _from_json(
     path: pathlib.Path,
 ) -> tuple[list[str], list[base.Color] | None, int | None]:
+    text = text_file.read(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text)
         names = [str(name) for name in content["classes"]]
         palette = content.get("palette")
         colors = None if palette is None else [_color(color) for color in palette]
@@ -123,7 +136,7 @@ def _from_json(
 
 
 def _from_text(path: pathlib.Path) -> tuple[list[str], list[base.Color] | None]:
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split() for line in text_file.read(path).splitlines()]
     rows = [words for words in lines if words]
     colored = [
         len(words) > 3 and all(word.isdecimal() for word in words[-3:])

@@ -4,7 +4,9 @@ An exception in a Python function of an input pipeline arrives as a `tf.errors`
 exception whose text holds the traceback.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 from official import failures
 
@@ -13,13 +15,18 @@ _WRAPPED = re.compile(
 )
 
 
-def as_data_error(exception: BaseException) -> failures.DataError | None:
-    """The data error that `exception` is or carries; None if it is another matter.
+@contextlib.contextmanager
+def clear() -> Iterator[None]:
+    """Reading examples inside raises a data error itself, not what wraps it.
 
-    Use: `if error := errors.as_data_error(e): raise error from e`.
+    Raises:
+        failures.DataError: If that is what happened; any other exception stays.
     """
-    if isinstance(exception, failures.DataError):
-        return exception
-    if found := _WRAPPED.search(str(exception)):
-        return failures.DataError(found["message"])
-    return None
+    try:
+        yield
+    except failures.Failure:
+        raise
+    except Exception as exception:
+        if found := _WRAPPED.search(str(exception)):
+            raise failures.DataError(found["message"]) from exception
+        raise

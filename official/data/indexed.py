@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +92,14 @@ class IndexedDataset(base.Dataset):
         return tf.data.Dataset.range(start, end).map(
             element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
+
+    def pick(self, split: str, indices: Sequence[int]) -> Iterator[base.Example]:
+        """As `Dataset.pick`; reads these examples and no others."""
+        records = _records(self, split)
+        for index in indices:
+            example = self.read(records[index])
+            arrays = {key: _array(key, value) for key, value in example.items()}
+            yield {**arrays, "position": np.int64(index)}
 
 
 @functools.lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from concurrent import futures
 from typing import Any, NamedTuple
 
 from official import failures
-from official.data import base, class_list, decoding, indexed, label_maps
+from official.data import base, class_list, decoding, indexed, label_maps, text_file
 
 _VALIDATION_SHARE = 0.2
 _SHOWN = 3  # names in a message
@@ -34,6 +34,7 @@ class MaskFolder(indexed.IndexedDataset):
       of one video then fall on both sides: such data needs lists.)
     * A mask holds the number of a class for each pixel, or its color.
     * The classes stand in `classes.json` or `classes.txt`: see `class_list.read`.
+    * Hidden files and folders, whose names start with a dot, are none of these.
 
     Attributes:
         data_dir: Folder of all this.
@@ -59,10 +60,8 @@ class MaskFolder(indexed.IndexedDataset):
         root = pathlib.Path(self.data_dir).expanduser()
         images, masks = _image_root(root), _mask_root(root)
         names = _listed(root, split)
-        if any(path.is_dir() for path in images.iterdir()):
-            _require_split(
-                split, sorted(p.name for p in images.iterdir() if p.is_dir())
-            )
+        if splits := _folders(images):
+            _require_split(split, splits)
             images, masks = images / split, masks / split
         elif names is None:
             names = _hashed(root, split, images)
@@ -127,11 +126,12 @@ def _image_root(root: pathlib.Path) -> pathlib.Path:
 
 
 def _folders(images: pathlib.Path) -> list[str]:
-    return sorted(
-        path.name
-        for path in images.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
+    return sorted(path.name for path in _visible(images) if path.is_dir())
+
+
+def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What a folder holds, but for hidden files (of editors, notebooks, macOS)."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _mask_root(root: pathlib.Path) -> pathlib.Path:
@@ -147,7 +147,7 @@ def _listed(root: pathlib.Path, split: str) -> list[str] | None:
     path = root / f"{split}.txt"
     if not path.is_file() or split == "classes":
         return None
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = text_file.read(path).split("\n")
     names = [_name(pathlib.PurePath(line.strip())) for line in lines if line.strip()]
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
@@ -160,7 +160,7 @@ def _name(path: pathlib.PurePath) -> str:
 
 
 def _hashed(root: pathlib.Path, split: str, images: pathlib.Path) -> list[str]:
-    lists = sorted(p.stem for p in root.glob("*.txt") if p.stem != "classes")
+    lists = sorted(p.stem for p in root.glob("[!.]*.txt") if p.stem != "classes")
     _require_split(split, lists or ["train", "val"])
     names = sorted(_by_name(images), key=lambda n: hashlib.sha256(n.encode()).digest())
     count = max(1, round(len(names) * _VALIDATION_SHARE))
@@ -175,8 +175,8 @@ def _require_split(split: str, splits: Sequence[str]) -> None:
 def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """The images of a folder by name without ending."""
     by_name: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in decoding.SUFFIXES or path.name.startswith("."):
+    for path in _visible(folder):
+        if path.suffix.lower() not in decoding.SUFFIXES:
             continue
         if path.stem in by_name:
             raise failures.DataError(
@@ -191,7 +191,7 @@ def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _names(masks: pathlib.Path) -> set[str]:
-    return {path.stem for path in masks.glob("*.png") if not path.name.startswith(".")}
+    return {path.stem for path in masks.glob("[!.]*.png")}  # none without the folder
 
 
 def _require(names: Sequence[str], present: Iterable[str], what: str) -> None:

@@ -1,7 +1,7 @@
 """Examples to batches."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,15 @@ class Input:
             if value is not None and value < 1:
                 raise failures.RequestError(f"{name} = {value}: want 1 or more")
 
+    def count(self, dataset: base.Dataset) -> int:
+        """Number of examples that are used.
+
+        Raises:
+            failures.DataError: If the split is unknown, missing or empty.
+        """
+        size = dataset.size(self.split)
+        return size if self.limit is None else min(size, self.limit)
+
 
 def training_batches(
     dataset: base.Dataset,
@@ -57,7 +66,7 @@ def training_batches(
 
     Raises:
         failures.DataError: If the data is missing or faulty; an error met later arrives
-            wrapped, see `errors.as_data_error`.
+            wrapped, see `errors.clear`.
     """
     import tensorflow as tf
 
@@ -131,12 +140,22 @@ def calibration_images(
         lambda example: preprocess(example, training=False)[0],
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    try:
+    with errors.clear():
         yield from images.batch(1).take(count).as_numpy_iterator()
-    except tf.errors.OpError as exception:
-        if error := errors.as_data_error(exception):
-            raise error from exception
-        raise
+
+
+def picked(dataset: base.Dataset, source: Input, count: int) -> Iterable[base.Example]:
+    """`count` examples, or all if they are fewer, spread evenly over what is used.
+
+    Raises:
+        failures.DataError: If the data is missing or faulty.
+    """
+    size = source.count(dataset)
+    count = min(count, size)
+    with errors.clear():
+        yield from dataset.pick(
+            source.split, [number * size // count for number in range(count)]
+        )
 
 
 def _padding(spec: "tf.TensorSpec") -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from official.optim import schedules
+from official.optim import clipping, schedules
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,8 @@ class Optimizer(abc.ABC):
         )
         spared = [variable for variable in variables if len(variable.shape) <= 1]
         optimizer.exclude_from_weight_decay(var_list=spared)
+        if self.clip_norm is not None:
+            clipping.clip_over_replicas(optimizer)
         return optimizer
 
     def _shared(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import pathlib
 from typing import Any
 
@@ -10,7 +9,7 @@ import jinja2
 from PIL import Image
 
 from official import atomic
-from official.report import curves, history
+from official.report import curves, history, result
 
 _PICTURE_WIDTH = 1400
 
@@ -20,9 +19,9 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
 
     What is not there yet (a run that has not been exported) is left out.
     """
-    result = _json(run_dir / "result.json")
+    found = result.read(run_dir)
     rows = history.read(run_dir / "metrics.csv")
-    metric = result.get("metric", "")
+    metric = found.get("metric", "")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("official.report", "."),
         autoescape=True,
@@ -30,8 +29,8 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.jinja").render(
-        result=result,
-        classes=_classes(result.get("rows", [])),
+        result=found,
+        classes=_classes(found.get("rows", [])),
         curves=curves.svg(
             rows, [["loss"], [f"val_{metric}", "val_pixel_accuracy"], ["learning_rate"]]
         )
@@ -39,7 +38,6 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         else "",
         pictures=[_data_url(path) for path in _pictures(run_dir)],
         config=(run_dir / "config.gin").read_text(),
-        epochs=rows,
     )
     file = run_dir / "report.html"
     atomic.write(file, page)
@@ -70,7 +68,3 @@ def _data_url(path: pathlib.Path) -> str:
         picture.convert("RGB").save(content, "JPEG", quality=85)
     text = base64.b64encode(content.getvalue()).decode()
     return f"data:image/jpeg;base64,{text}"
-
-
-def _json(path: pathlib.Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,7 +1,6 @@
 """Draws what predictors make of the first evaluation images into the run folder."""
 
 import io
-import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import numpy as np
 
 from official import atomic
 from official.data import base as data_base
+from official.data import pipeline
 from official.report import pictures
 from official.tasks import evaluation
 
@@ -31,13 +31,13 @@ def draw(
         predictors: By caption.
         folder: Is made if need be.
         count: Number of pictures, spread over the evaluation set.
+
+    Raises:
+        DataError: If an example cannot be read.
     """
     dataset = experiment.dataset
-    size = dataset.size(experiment.eval.split)
-    stride = max(1, size // count)
-    examples = dataset.load(experiment.eval.split).shard(stride, 0).take(count)
     files = []
-    for number, example in enumerate(itertools.islice(examples, count)):
+    for number, example in enumerate(pipeline.picked(dataset, experiment.eval, count)):
         image, targets = experiment.task.preprocess(example, training=False)
         batch = {name: np.asarray(value)[None] for name, value in targets.items()}
         maps = {"truth": np.asarray(example["semantic"])}

@@ -68,6 +68,11 @@ class Progress(keras.callbacks.Callback):
         self._metric = metric
         self._done = done
         self._bar: rich.progress.Progress | None = None
+        self._rate = 0.0
+        self._ended = 0
+
+    def on_train_begin(self, logs=None):
+        self._began = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start, self._count = time.perf_counter(), 0
@@ -87,8 +92,10 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._count += 1
+        seconds = time.perf_counter() - self._start
+        self._rate = self._count * self._batch / max(seconds, 1e-9)
         if self._bar is not None:
-            text = f"loss {logs['loss']:.4f}  {self._rate():.1f} images/s"
+            text = f"loss {logs['loss']:.4f}  {self._rate:.1f} images/s"
             self._bar.update(self._task, advance=1, description=text)
             if self._count + self._done == self._steps:
                 self.stop()  # evaluation has a bar of its own
@@ -99,22 +106,19 @@ class Progress(keras.callbacks.Callback):
         logs = logs or {}
         metric = logs.get(f"val_{self._metric}")
         judged = "" if metric is None else f"  val {self._metric} {metric:.4f}"
-        left = (time.perf_counter() - self._start) * (self._epochs - epoch - 1)
+        self._ended += 1
+        spent = time.perf_counter() - self._began
+        left = spent / self._ended * (self._epochs - epoch - 1)
         console.print(
             f"epoch {epoch + 1:3d}/{self._epochs}  loss {logs['loss']:.4f}{judged}  "
-            f"{self._throughput:.1f} images/s  {_clock(left)} left"
+            f"{self._rate:.1f} images/s  {_clock(left)} left"
         )
 
     def stop(self) -> None:
         """Takes the bar away; also when training ends with an exception."""
-        self._throughput = self._rate()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-    def _rate(self) -> float:
-        seconds = time.perf_counter() - self._start
-        return self._count * self._batch / max(seconds, 1e-9)
 
 
 def _clock(seconds: float) -> str:

@@ -68,14 +68,17 @@ class Guard(keras.callbacks.Callback):
             raise failures.RunError(
                 f"the loss is not a number at step {self.state.step} "
                 f"({', '.join(sorted(bad))}): lower optimizer.schedule.learning_rate "
-                "or set optimizer.clip_norm; the last good checkpoint is kept in "
-                f"{self.run_dir / 'checkpoints'}"
+                f"or set optimizer.clip_norm; {self._kept()}"
             )
         if self.state.step % self._steps_per_epoch == 0:
             return  # the epoch's end saves, after its evaluation
         if self._signal is not None or self.state.step % self._every == 0:
             self.save("last")
         self.stop_if_asked()
+
+    def _kept(self) -> str:
+        file = checkpoints.newest(self.run_dir)
+        return f"{file} is from before" if file else "there is no checkpoint yet"
 
     def stop_if_asked(self) -> None:
         """Ends the training if a signal came.
@@ -178,8 +181,7 @@ class Finish(keras.callbacks.Callback):
         better = value is not None and (state.best is None or value > state.best)
         if better:
             state = dataclasses.replace(state, best=value, best_epoch=epoch + 1)
-        if self._patience and epoch + 1 - state.best_epoch >= self._patience:
-            state = dataclasses.replace(state, stopped=True)
+        if value is not None and state.stalled(self._patience):
             self.model.stop_training = True
         guard.state = state
         if better:

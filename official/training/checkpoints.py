@@ -1,6 +1,7 @@
 """Checkpoints: one file each, written whole or not at all."""
 
 import dataclasses
+import hashlib
 import io
 import json
 import pathlib
@@ -32,7 +33,6 @@ class State:
         epoch: Epochs done, with their evaluation.
         best: Best value of the task's metric so far.
         best_epoch: Epoch (from 1) that reached it.
-        stopped: Ended early, for want of progress.
         class_names: Classes of the data, so that a file can be exported without it.
     """
 
@@ -40,13 +40,24 @@ class State:
     epoch: int = 0
     best: float | None = None
     best_epoch: int = 0
-    stopped: bool = False
     class_names: tuple[str, ...] = ()
+
+    def stalled(self, patience: int | None) -> bool:
+        """Whether the metric has not risen for `patience` epochs."""
+        if patience is None or self.best is None:
+            return False
+        return self.epoch - self.best_epoch >= patience
 
 
 def path(run_dir: pathlib.Path, which: str) -> pathlib.Path:
     """Where the checkpoint "last" or "best" of a run lies."""
     return run_dir / "checkpoints" / f"{which}.npz"
+
+
+def newest(run_dir: pathlib.Path) -> pathlib.Path | None:
+    """The checkpoint to go on from: the last, else the best, else None."""
+    files = (path(run_dir, which) for which in ("last", "best"))
+    return next((file for file in files if file.exists()), None)
 
 
 def save(
@@ -129,6 +140,11 @@ def state(file: pathlib.Path) -> State:
     return _state(_read(file))
 
 
+def digest(file: pathlib.Path) -> str:
+    """Identifies the content of a checkpoint."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
 def inference_weights(file: pathlib.Path) -> dict[str, np.ndarray]:
     """Weights for evaluation and export, by path: averaged where there is an average.
 
@@ -147,17 +163,37 @@ def inference_network(
     """The inference form of a run's network, with its weights.
 
     Raises:
-        RequestError: If the run has no such checkpoint.
+        RequestError: If the run has no such checkpoint, or the data has other classes
+            than the run.
     """
     file = path(run_dir, checkpoint)
     if not file.exists():
         raise failures.RequestError(
             f"{file} does not exist: train first (python train.py --experiment=...)"
         )
-    classes = len(state(file).class_names)
-    network = experiment.task.build(num_classes=classes, training=False)
+    classes = experiment.dataset.class_names
+    require_classes(file, state(file), classes)
+    network = experiment.task.build(num_classes=len(classes), training=False)
     assign(network.weights, inference_weights(file), source=file)
     return network
+
+
+def require_classes(file: pathlib.Path, saved: State, classes: tuple[str, ...]) -> None:
+    """Checks that a checkpoint and the data have the same classes.
+
+    Raises:
+        RequestError: Names some of both.
+    """
+    if saved.class_names != classes:
+        raise failures.RequestError(
+            f"{file} was trained on {len(saved.class_names)} classes "
+            f"({_few(saved.class_names)}), the data set has {len(classes)} "
+            f"({_few(classes)}): give the data of the run"
+        )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def assign(
@@ -189,8 +225,8 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise failures.RunError(
-            f"{file}: damaged checkpoint ({error}); delete it to start from the other "
-            "one, or use --overwrite to start afresh"
+            f"{file}: damaged checkpoint ({error}); delete it to go on from best.npz "
+            "where there is one, or use --overwrite to start afresh"
         ) from error
 
 

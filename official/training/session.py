@@ -1,31 +1,31 @@
 """Trains an experiment with Keras `fit` under its strategy."""
 
-import contextlib
 import functools
 import math
 import pathlib
-import resource
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import keras
 from keras import ops
 
-from official import failures
-from official.data import base as data_base
 from official.data import errors, pipeline
 from official.report import terminal
 from official.tasks import evaluation
-from official.training import callbacks, checkpoints, trainable
-from official.weights import initialize
+from official.training import callbacks, checkpoints, preparation, trainable
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
 
-def train(experiment: "experiment_lib.Experiment", run_dir: pathlib.Path) -> None:
-    """Trains to the last epoch, from the last checkpoint if there is one.
+def train(
+    experiment: "experiment_lib.Experiment",
+    run_dir: pathlib.Path,
+    model: trainable.Trainable,
+) -> None:
+    """Trains to the last epoch, from the newest checkpoint if there is one.
+
+    Args:
+        model: From `preparation.model`.
 
     Raises:
         RunError: A loss that is not a number.
@@ -33,103 +33,56 @@ def train(experiment: "experiment_lib.Experiment", run_dir: pathlib.Path) -> Non
         DataError: The data is missing or wrong.
         OSError: The run folder cannot be written.
     """
-    last = checkpoints.path(run_dir, "last")
-    model = _model(experiment, fresh=not last.exists())
-    state = checkpoints.State(class_names=experiment.dataset.class_names)
-    if last.exists():
+    trainer, classes = experiment.trainer, experiment.dataset.class_names
+    state = checkpoints.State(class_names=classes)
+    if file := checkpoints.newest(run_dir):
         state = checkpoints.restore(
-            last, network=model.network, optimizer=model.optimizer
+            file, network=model.network, optimizer=model.optimizer
         )
+        checkpoints.require_classes(file, state, classes)
         terminal.console.print(
             f"resuming after step {state.step} (epoch {state.epoch})"
         )
-    if state.stopped or state.epoch >= experiment.trainer.epochs:
-        return
-    _fit(experiment, run_dir, model, state)
+    if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
+        _fit(experiment, run_dir, model, state)
+
+
+def training_batches(experiment: "experiment_lib.Experiment", *, start_step: int):
+    """Endless batches of the training split, from a step on."""
+    return pipeline.training_batches(
+        experiment.dataset,
+        experiment.train,
+        experiment.task.preprocess,
+        seed=experiment.seed,
+        start_step=start_step,
+    )
 
 
 def evaluation_batches(
-    experiment: "experiment_lib.Experiment",
+    experiment: "experiment_lib.Experiment", *, batches: int | None = None
 ) -> Iterable[tuple[Any, Any]]:
-    """The evaluation set, with a progress bar; can be run through again and again."""
-    return _EvaluationBatches(experiment)
+    """The evaluation set, with a progress bar; can be run through again and again.
+
+    Args:
+        batches: Only so many, the first.
+    """
+    return _EvaluationBatches(experiment, batches)
 
 
 class _EvaluationBatches:
-    def __init__(self, experiment: "experiment_lib.Experiment"):
+    def __init__(self, experiment: "experiment_lib.Experiment", batches: int | None):
         dataset, source = experiment.dataset, experiment.eval
         self._batches = pipeline.evaluation_batches(
             dataset, source, experiment.task.preprocess
         )
-        self._total = math.ceil(_size(dataset, source) / source.batch_size)
+        self._total = math.ceil(source.count(dataset) / source.batch_size)
+        if batches is not None:
+            self._batches = self._batches.take(batches)
+            self._total = min(batches, self._total)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        with _clear_errors():
+        with errors.clear():
             yield from terminal.track(self._batches, "evaluating", total=self._total)
-
-
-def dry_run(experiment: "experiment_lib.Experiment") -> None:
-    """Takes two steps and an evaluation batch; prints time and memory of a run."""
-    model = _model(experiment, fresh=True)
-    batches = _training_batches(experiment, start_step=0)
-    with _clear_errors():
-        first = model.fit(batches.take(1), verbose=0, shuffle=False).history["loss"][0]
-        start = time.perf_counter()
-        model.fit(batches.take(3), verbose=0, shuffle=False)
-    seconds = (time.perf_counter() - start) / 3
-    steps = experiment.trainer.epochs * _steps_per_epoch(experiment)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    images, _ = next(iter(evaluation_batches(experiment)))
-    start = time.perf_counter()
-    network = experiment.task.build(
-        num_classes=experiment.dataset.num_classes, training=False
-    )
-    network.predict_on_batch(images)
-    terminal.console.print(
-        f"one step: loss {first:.4f}, {seconds:.2f} s; {steps} steps take about "
-        f"{steps * seconds / 60:.0f} min besides evaluation; "
-        f"{peak:.1f} GiB of memory so far; nothing was written"
-    )
-
-
-def _model(
-    experiment: "experiment_lib.Experiment", *, fresh: bool
-) -> trainable.Trainable:
-    """The network, compiled; its initial weights are a function of the seed."""
-    trainer = experiment.trainer
-    keras.utils.set_random_seed(experiment.seed)
-    if trainer.deterministic:
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
-    strategy = trainer.strategy.create()
-    if experiment.train.batch_size % strategy.num_replicas_in_sync:
-        raise failures.RequestError(
-            f"train.batch_size = {experiment.train.batch_size} does not divide by the "
-            f"{strategy.num_replicas_in_sync} devices of trainer.strategy"
-        )
-    with strategy.scope(), _dtype_policy(trainer.precision):
-        network = experiment.task.build(
-            num_classes=experiment.dataset.num_classes, training=True
-        )
-        if fresh and experiment.init_from:
-            transfer = initialize.initialize(
-                network, experiment.task.backbone, experiment.init_from
-            )
-            terminal.console.print(transfer.summary())
-        model = trainable.Trainable(
-            network, experiment.task.losses(), l2=experiment.optimizer.l2
-        )
-        steps = _steps_per_epoch(experiment)
-        optimizer = experiment.optimizer.build(
-            network.trainable_variables,
-            total_steps=trainer.epochs * steps,
-            steps_per_epoch=steps,
-        )
-        model.compile(optimizer, jit_compile=trainer.jit_compile)
-        model.optimizer.build(network.trainable_variables)
-        model.build(network.input_shape)
-    return model
 
 
 def _fit(
@@ -138,7 +91,7 @@ def _fit(
     model: trainable.Trainable,
     state: checkpoints.State,
 ) -> None:
-    trainer, steps = experiment.trainer, _steps_per_epoch(experiment)
+    trainer, steps = experiment.trainer, preparation.steps_per_epoch(experiment)
     done = state.step - state.epoch * steps
     guard = callbacks.Guard(
         run_dir, state, steps_per_epoch=steps, every=trainer.checkpoint_steps
@@ -152,23 +105,23 @@ def _fit(
     )
     chain = [
         guard,
-        progress,
         callbacks.Evaluation(
             _evaluator(experiment, model),
             every=trainer.evaluate_every,
             epochs=trainer.epochs,
         ),
+        progress,
         callbacks.History(run_dir, done=state.epoch),
         callbacks.Finish(
             guard, metric=f"val_{experiment.task.metric}", patience=trainer.patience
         ),
     ]
-    batches = _training_batches(experiment, start_step=state.step)
+    batches = training_batches(experiment, start_step=state.step)
     # An epoch that was interrupted is finished first, as an epoch with fewer steps.
     first = state.epoch + 1 if done else state.epoch
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)
     try:
-        with _clear_errors(), guard.minding_signals():
+        with errors.clear(), guard.minding_signals():
             if done:
                 fit(
                     batches,
@@ -182,8 +135,9 @@ def _fit(
                     network=model.network,
                     optimizer=model.optimizer,
                 )
-                batches = _training_batches(experiment, start_step=first * steps)
-            if first < trainer.epochs and not guard.state.stopped:
+                batches = training_batches(experiment, start_step=first * steps)
+            stalled = guard.state.stalled(trainer.patience)
+            if first < trainer.epochs and not stalled:
                 fit(
                     batches,
                     initial_epoch=first,
@@ -215,50 +169,3 @@ def _evaluator(
         return result["Keras"].metrics
 
     return evaluate
-
-
-def _training_batches(experiment: "experiment_lib.Experiment", *, start_step: int):
-    return pipeline.training_batches(
-        experiment.dataset,
-        experiment.train,
-        experiment.task.preprocess,
-        seed=experiment.seed,
-        start_step=start_step,
-    )
-
-
-def _steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
-    """Whole batches of one pass, unless the trainer says otherwise."""
-    size = _size(experiment.dataset, experiment.train)
-    return experiment.trainer.steps_per_epoch or max(
-        1, size // experiment.train.batch_size
-    )
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Finds the line about the data again in what `tf.data` makes of it."""
-    try:
-        yield
-    except failures.Failure:
-        raise
-    except Exception as error:
-        found = errors.as_data_error(error)
-        if found is None:
-            raise
-        raise found from error
-
-
-def _size(dataset: data_base.Dataset, source: pipeline.Input) -> int:
-    size = dataset.size(source.split)
-    return min(size, source.limit or size)

@@ -4,6 +4,8 @@ import abc
 import dataclasses
 from typing import TYPE_CHECKING
 
+from official import failures
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -39,4 +41,15 @@ class Mirrored(Strategy):
     def create(self) -> "tf.distribute.Strategy":
         import tensorflow as tf
 
+        # TensorFlow takes another device, without a word, for one that is not there.
+        known = [
+            f"{device.device_type}:{device.name.rpartition(':')[2]}"
+            for device in tf.config.list_logical_devices()
+        ]
+        unknown = [name for name in self.devices if name.upper() not in known]
+        if unknown:
+            raise failures.RequestError(
+                f"trainer.strategy.devices: there is no {', '.join(unknown)} here "
+                f"(there is {', '.join(known)})"
+            )
         return tf.distribute.MirroredStrategy(self.devices or None)

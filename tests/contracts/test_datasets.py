@@ -149,6 +149,15 @@ def test_reading_twice_gives_the_same(dataset):
     assert all(_same(one, other) for one, other in pairs)
 
 
+def test_examples_can_be_picked(dataset):
+    stream = _list(dataset.load(SPLIT))
+    picked = list(dataset.pick(SPLIT, [1, 3]))
+    assert all(
+        _same(one, other) and one.keys() == other.keys()
+        for one, other in zip(picked, stream[1::2], strict=True)
+    )
+
+
 def test_a_seeded_stream_is_endless_and_resumes_anywhere(dataset):
     size = dataset.size(SPLIT)
     whole = _list(dataset.load(SPLIT, seed=1).take(3 * size))

@@ -2,14 +2,13 @@
 
 import abc
 import dataclasses
-import difflib
 import importlib
 import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from official import export_spec, failures
+from official import export_spec, failures, spelling
 from tflite_export import conversion, flatbuffer
 
 if TYPE_CHECKING:
@@ -68,10 +67,9 @@ def find(name: str) -> Target:
     """
     known = names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise failures.RequestError(
-            f"export target {name!r} is unknown (there is {', '.join(known)}){hint}"
+            f"export target {name!r} is unknown (there is {', '.join(known)})"
+            f"{spelling.hint(name, known)}"
         )
     module = importlib.import_module(f"tflite_export.targets.{name}")
     (kind,) = (

@@ -1,0 +1,96 @@
+"""From an experiment to a model that is ready to train."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import keras
+
+from official import failures
+from official.report import terminal
+from official.training import trainable
+from official.weights import initialize
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+
+def model(
+    experiment: "experiment_lib.Experiment", *, fresh: bool
+) -> trainable.Trainable:
+    """The network with its losses, compiled with its optimizer, on its devices.
+
+    Its weights are a function of the seed and, if `fresh`, of what it starts from.
+
+    Raises:
+        RequestError: If the network cannot be built as asked for, the batch does not
+            divide among the devices, or `init_from` does not fit.
+    """
+    trainer = experiment.trainer
+    keras.utils.set_random_seed(experiment.seed % 2**32)
+    if trainer.deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    strategy = trainer.strategy.create()
+    if experiment.train.batch_size % strategy.num_replicas_in_sync:
+        raise failures.RequestError(
+            f"train.batch_size = {experiment.train.batch_size} does not divide by the "
+            f"{strategy.num_replicas_in_sync} devices of trainer.strategy"
+        )
+    with strategy.scope(), _dtype_policy(trainer.precision):
+        network = _network(experiment)
+        if fresh and experiment.init_from:
+            transfer = initialize.initialize(
+                network, experiment.task.backbone, experiment.init_from
+            )
+            terminal.console.print(transfer.summary())
+        return _compiled(experiment, network)
+
+
+def steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
+    """Whole batches of one pass, unless the trainer says otherwise."""
+    size = experiment.train.count(experiment.dataset)
+    return experiment.trainer.steps_per_epoch or max(
+        1, size // experiment.train.batch_size
+    )
+
+
+def _network(experiment: "experiment_lib.Experiment") -> keras.Model:
+    classes = experiment.dataset.num_classes
+    try:
+        # The form for evaluation too: what is wrong with it ends here, not later.
+        experiment.task.build(num_classes=classes, training=False)
+        return experiment.task.build(num_classes=classes, training=True)
+    except failures.Failure:
+        raise
+    except ValueError as error:
+        raise failures.RequestError(f"task: {error}") from error
+
+
+def _compiled(
+    experiment: "experiment_lib.Experiment", network: keras.Model
+) -> trainable.Trainable:
+    trainee = trainable.Trainable(
+        network, experiment.task.losses(), l2=experiment.optimizer.l2
+    )
+    steps = steps_per_epoch(experiment)
+    optimizer = experiment.optimizer.build(
+        network.trainable_variables,
+        total_steps=experiment.trainer.epochs * steps,
+        steps_per_epoch=steps,
+    )
+    trainee.compile(optimizer, jit_compile=experiment.trainer.jit_compile)
+    trainee.optimizer.build(network.trainable_variables)
+    trainee.build(network.input_shape)
+    return trainee
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(previous)

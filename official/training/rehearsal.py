@@ -1,0 +1,88 @@
+"""What a run would be: the data looked over, a few steps taken, nothing written."""
+
+import math
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from official.data import errors, pipeline
+from official.report import terminal
+from official.tasks import evaluation
+from official.training import preparation, session, trainable
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+
+def run(experiment: "experiment_lib.Experiment") -> None:
+    """Reads every example once, trains a few steps, evaluates a batch; prints.
+
+    Raises:
+        DataError: If an example is missing or wrong.
+        RequestError: As `preparation.model`.
+    """
+    for source in (experiment.train, experiment.eval):
+        _look_over(experiment, source)
+    model = preparation.model(experiment, fresh=True)
+    loss, step = _train(experiment, model)
+    judged = _evaluate(experiment, model)
+    trainer = experiment.trainer
+    steps = trainer.epochs * preparation.steps_per_epoch(experiment)
+    evaluations = math.ceil(trainer.epochs / trainer.evaluate_every)
+    total = steps * step + evaluations * judged
+    terminal.console.print(
+        f"loss of the first step {loss:.4f}; {steps} steps of {step:.2f} s and "
+        f"{evaluations} evaluations of {judged:.0f} s take about {total / 60:.0f} min; "
+        f"peak memory so far {_peak_memory():.1f} GiB; nothing was written"
+    )
+
+
+def _look_over(experiment: "experiment_lib.Experiment", source: pipeline.Input) -> None:
+    count = source.count(experiment.dataset)
+    examples = experiment.dataset.load(source.split, limit=source.limit)
+    with errors.clear():
+        for _ in terminal.track(examples, f"reading {source.split}", total=count):
+            pass
+    terminal.console.print(f"{source.split}: {count} examples can be read")
+
+
+def _train(
+    experiment: "experiment_lib.Experiment", model: trainable.Trainable
+) -> tuple[float, float]:
+    """Loss of the first step, and seconds of a later one."""
+    batches = session.training_batches(experiment, start_step=0)
+    with errors.clear():
+        history = model.fit(batches.take(1), verbose=0, shuffle=False).history
+        start = time.perf_counter()
+        model.fit(batches.take(3), verbose=0, shuffle=False)
+    return history["loss"][0], (time.perf_counter() - start) / 3
+
+
+def _evaluate(
+    experiment: "experiment_lib.Experiment", model: trainable.Trainable
+) -> float:
+    """Seconds that an evaluation takes, from one batch."""
+    network = experiment.task.build(
+        num_classes=experiment.dataset.num_classes, training=False
+    )
+    network.set_weights(model.network.get_weights())
+    batches = list(session.evaluation_batches(experiment, batches=1))
+    seconds = 0.0
+    for _ in range(2):  # the first is compiled
+        start = time.perf_counter()
+        evaluation.evaluate(
+            experiment.task,
+            {"Keras": network.predict_on_batch},
+            batches,
+            class_names=experiment.dataset.class_names,
+        )
+        seconds = time.perf_counter() - start
+    count = experiment.eval.count(experiment.dataset)
+    return seconds * math.ceil(count / experiment.eval.batch_size)
+
+
+def _peak_memory() -> float:
+    """Of this process so far, GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
