@@ -1,0 +1,47 @@
+"""Ranges from averages over images, not from the oddest image."""
+
+import keras
+import numpy as np
+import pytest
+
+from official import export_spec
+from tflite_export import flatbuffer, inference, ranges
+from tflite_export.targets import base as targets
+
+
+def test_a_few_values_are_left_out_of_a_large_tensor_and_none_of_a_small():
+    values = np.linspace(0, 1, 200_000, dtype=np.float32)
+    values[[7, 11, 13]] = 1000  # three; 2e-5 of 200,000 are four
+    low, high = ranges._range(values)
+    assert low == pytest.approx(0, abs=1e-4)
+    assert high == pytest.approx(1, abs=1e-4)
+    assert ranges._range(np.array([0.0, 1.0, 1000.0])) == (0.0, 1000.0)
+
+
+def network() -> keras.Model:
+    images = keras.Input((16, 16, 3), name="images", dtype="float32")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(x)
+    logits = keras.layers.Conv2D(3, 1, name="classes")(x)
+    return keras.Model(images, {"logits": logits})
+
+
+def test_one_odd_image_does_not_coarsen_the_scales(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = network()
+    random = np.random.default_rng(0)
+    # Nineteen gray pictures and one of hard noise, whose responses are far larger.
+    images = random.integers(120, 136, (20, 16, 16, 3)).astype(np.uint8)
+    images[0] = random.choice([0, 255], (16, 16, 3))
+    spec, target = export_spec.Export(calibration_examples=20), targets.find("cpu")
+    graph = inference.build(target.rewrite(model, "int8"), spec=spec, precision="int8")
+    content = target.convert(graph, "int8", spec=spec, calibration=images)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    (logits,) = flatbuffer.read(path).outputs.values()
+    (pixels,) = flatbuffer.read(path).inputs.values()
+    assert pixels.scales[0] == pytest.approx(1 / 127.5)  # the input's range is kept
+    expected = model.predict_on_batch(images.astype(np.float32))["logits"]
+    everything = (expected.max() - expected.min()) / 255
+    usual = (expected[1:].max() - expected[1:].min()) / 255
+    assert usual < logits.scales[0] < 0.5 * everything
