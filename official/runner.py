@@ -6,6 +6,8 @@ import shutil
 
 from official import atomic, bindings, failures
 from official import experiment as experiment_lib
+from official.data import base as data_base
+from official.data import pipeline
 from official.report import html, predictions, result, terminal
 from official.tasks import evaluation
 from official.training import checkpoints, preparation, rehearsal, session
@@ -92,8 +94,8 @@ def _refuse_another(
     if changed:
         shown = "; ".join(changed[:5]) + ("; ..." if len(changed) > 5 else "")
         raise failures.RequestError(
-            f"{run_dir} holds a run of another experiment (here != there: {shown}): "
-            "choose another --run_dir, or --overwrite to delete it"
+            f"{run_dir} holds a run of another experiment: choose another --run_dir, "
+            f"or --overwrite to delete it (here != there: {shown})"
         )
 
 
@@ -101,8 +103,8 @@ def _summary(
     experiment: experiment_lib.Experiment, name: str, run_dir: pathlib.Path
 ) -> str:
     task, dataset = experiment.task, experiment.dataset
-    training = dataset.size(experiment.train.split)
-    judged = dataset.size(experiment.eval.split)
+    training = _count(dataset, experiment.train)
+    judged = _count(dataset, experiment.eval)
     size = task.scaled(task.image_size)
     return "\n".join(
         (
@@ -116,6 +118,11 @@ def _summary(
             f"{experiment.trainer.precision}, seed {experiment.seed}",
         )
     )
+
+
+def _count(dataset: data_base.Dataset, source: pipeline.Input) -> str:
+    count, size = source.count(dataset), dataset.size(source.split)
+    return str(count) if count == size else f"{count} of {size}"
 
 
 def _evaluate(
@@ -149,8 +156,8 @@ def _evaluate(
     report = html.write(run_dir)
     metric = experiment.task.metric
     terminal.console.print(
-        f"Keras {metric} {found.metrics[metric]:.4f} on {found.examples} images "
-        f"(best constant prediction {found.constant:.4f}); {report}"
+        f"Keras {metric} {100 * found.metrics[metric]:.2f} % on {found.examples} "
+        f"images (best constant prediction {100 * found.constant:.2f} %); {report}"
     )
 
 

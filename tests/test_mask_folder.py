@@ -325,7 +325,7 @@ def test_an_unknown_split_names_those_that_exist(tmp_path):
 
 def test_a_missing_folder_says_what_it_must_hold(tmp_path):
     _write(tmp_path, {"classes.txt": NAMES})
-    assert "must hold images/<split>/ and labels/<split>/" in _error(tmp_path)
+    assert "images/<split>/ and masks/<split>/" in _error(tmp_path)
     (tmp_path / "images").mkdir()
     assert "has neither labels nor masks" in _error(tmp_path)
 

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import small
 
+from official import experiment as experiment_lib
 from official import export_spec, failures
 from official.tasks import evaluation
 from official.training import checkpoints
+from tflite_export import __main__ as command
 from tflite_export import examples, export, parity
 
 SPEC = export_spec.Export()
@@ -185,6 +188,40 @@ def test_the_result_of_the_run_has_the_same_rows_and_keeps_what_it_had(exported)
     assert result["rows"] == report["rows"]
     assert "int8" in (exported / "report.html").read_text()
     assert (exported / "predictions" / "0.png").exists()
+
+
+def test_files_of_earlier_weights_are_removed_and_said_to_be(
+    exported, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(exported, folder)
+    export._remove_stale(folder / "export", checkpoints.path(folder, "best"))
+    assert (folder / "export" / "model_int8.tflite").exists()  # the same weights
+    other = folder / "checkpoints" / "other.npz"
+    other.write_bytes(b"other weights")
+    export._remove_stale(folder / "export", other)
+    assert not list((folder / "export").glob("model_*"))
+    assert "model_int8.tflite: made from earlier weights" in capsys.readouterr().out
+
+
+def test_a_file_in_its_run_folder_is_evaluated_with_the_settings_of_the_run(
+    exported, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(exported, folder)
+    experiment = small.experiment(epochs=7)
+    text = experiment_lib.dump(experiment, "mnv3_seg_synthetic")
+    (folder / "config.gin").write_text(text)
+    flags = command.parser().parse_args(
+        [
+            "evaluate",
+            str(folder / "export" / "model_int8.tflite"),
+            "--experiment=mnv3_seg_synthetic",
+            "--set=seed = 9",
+        ]
+    )
+    found = command._experiment_of(flags)
+    assert found == dataclasses.replace(experiment, seed=9)
 
 
 def test_the_description_says_how_to_feed_the_file(exported):

@@ -140,7 +140,7 @@ def test_a_finished_run_is_not_trained_again(finished, capsys):
 def test_another_experiment_is_refused_with_what_differs(finished):
     other = dataclasses.replace(small.experiment(), seed=4)
     with pytest.raises(
-        failures.RequestError, match=r"another experiment .*seed.*--overwrite"
+        failures.RequestError, match=r"another experiment: .*--overwrite .*seed"
     ):
         run(other, finished)
 

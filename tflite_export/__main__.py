@@ -6,11 +6,14 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from official import export_spec
 from tflite_export import command_line, quiet
 from tflite_export.targets import base as targets_base
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
 
 EXAMPLES = """\
 examples:
@@ -164,11 +167,22 @@ def export(given: argparse.Namespace) -> None:
 
 
 def evaluate(given: argparse.Namespace) -> None:
-    from official import experiment as experiment_lib
     from tflite_export import evaluate as evaluate_lib
 
-    experiment = experiment_lib.load(given.experiment, settings=given.set)
-    evaluate_lib.run(given.model, experiment, limit=given.limit)
+    evaluate_lib.run(given.model, _experiment_of(given), limit=given.limit)
+
+
+def _experiment_of(given: argparse.Namespace) -> "experiment_lib.Experiment":
+    """The experiment named; as it was run, where the file lies in its run folder."""
+    from official import bindings, gin
+    from official import experiment as experiment_lib
+
+    run_dir = given.model.absolute().parent.parent
+    if (run_dir / experiment_lib.CONFIG).is_file():
+        name, experiment = experiment_lib.load_run(run_dir)
+        if name == given.experiment:
+            return bindings.apply(experiment, map(gin.parse_setting, given.set))
+    return experiment_lib.load(given.experiment, settings=given.set)
 
 
 def benchmark(given: argparse.Namespace) -> None:

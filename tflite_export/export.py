@@ -1,6 +1,7 @@
 """From a trained run to verified .tflite files and a report on them."""
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -48,6 +49,7 @@ def run(
     """
     experiment = _with(experiment, precisions, target)
     network = checkpoints.inference_network(experiment, run_dir, checkpoint)
+    _remove_stale(run_dir / "export", checkpoints.path(run_dir, checkpoint))
     files = write(experiment, network, folder=run_dir / "export")
     results = parity.measure(
         experiment.task,
@@ -133,6 +135,19 @@ def _with(
     )
     targets_base.find(spec.target)
     return dataclasses.replace(experiment, export=spec)
+
+
+def _remove_stale(folder: pathlib.Path, checkpoint: pathlib.Path) -> None:
+    """Deletes files that were made from other weights: they would pass for these."""
+    report = folder / "report.json"
+    if not report.exists():
+        return
+    if json.loads(report.read_text()).get("weights") == checkpoints.digest(checkpoint):
+        return
+    for path in sorted(folder.glob("model_*")):
+        path.unlink()
+        terminal.console.print(f"removed {path}: made from earlier weights")
+    report.unlink()
 
 
 def _draw(

@@ -1,6 +1,7 @@
 """Silence for libraries that write straight to the process's standard error."""
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -28,3 +29,5 @@ def import_tensorflow() -> None:
     """Imports TensorFlow, which reports on the machine before it reads any setting."""
     with stderr():
         import tensorflow  # noqa: F401
+    # Hints for authors of TensorFlow code, such as that a function was traced again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

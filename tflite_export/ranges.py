@@ -4,8 +4,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-OUTERMOST = 2e-5
-"""Share of the values of a tensor, on either side, that may be clipped."""
+OUTERMOST = 2e-4
+"""Share of the values of a tensor, on either side, that may be clipped.
+
+The same segmenter, 40 photographs, float 61.96: int8 61.27 with none clipped, 61.42
+with 2e-5, 61.78 with 2e-4.
+"""
 
 
 def average(model: bytes, inputs: Iterable[np.ndarray]) -> bytes:

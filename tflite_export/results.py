@@ -73,7 +73,9 @@ def show(rows: list[result.Row], metric: str) -> None:
                 row["gate"],
             ]
         cells.append(cell + [""] * (6 - len(cell)))
-    title = "Keras model and exported files (latency: median, one thread)"
+    title = (
+        "Keras model and exported files, on the same 8-bit pixels (latency: 1 thread)"
+    )
     columns = ("model", f"{metric}, %", "agreement", "size", "latency", "gate")
     terminal.console.print(terminal.table(title, columns, cells))
 

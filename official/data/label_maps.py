@@ -28,7 +28,8 @@ def from_numbers(
         row, column = np.argwhere(class_ids < 0)[0]
         raise failures.DataError(
             f"{path}: label {stored[row, column]} at row {row}, column {column}; "
-            f"want {_ranges(allowed)}"
+            f"want {_ranges(allowed)} (if it is no class: dataset.ignore_label, or a "
+            "class named 'ignore' in the list)"
         )
     return class_ids
 

@@ -117,10 +117,12 @@ def _class_list(dataset: MaskFolder) -> class_list.ClassList:
 
 def _image_root(root: pathlib.Path) -> pathlib.Path:
     if not (root / "images").is_dir():
+        missing = root if not root.is_dir() else root / "images"
         raise failures.DataError(
-            f"{root / 'images'} does not exist; dataset.data_dir = {str(root)!r} must "
-            "hold images/<split>/ and labels/<split>/. To try the pipeline without "
-            'data: --set "dataset = @SyntheticStreets()"'
+            f"{missing} does not exist; dataset.data_dir = {str(root)!r} must hold "
+            "images/, masks/ (PNG, same names) and classes.txt, or images/<split>/ and "
+            "masks/<split>/. To try the pipeline without data: "
+            '--set "dataset = @SyntheticStreets()"'
         )
     return root / "images"
 

@@ -88,7 +88,8 @@ class Guard(keras.callbacks.Callback):
         """
         if self._signal is not None:
             raise failures.Interrupted(
-                f"{signal.Signals(self._signal).name} at step {self.state.step}: "
+                f"interrupted ({signal.Signals(self._signal).name}) at step "
+                f"{self.state.step}: "
                 f"checkpoint kept in {self.run_dir}; the same command resumes"
             )
 

@@ -22,9 +22,9 @@ def run(experiment: "experiment_lib.Experiment") -> None:
         DataError: If an example is missing or wrong.
         RequestError: As `preparation.model`.
     """
+    model = preparation.model(experiment, fresh=True)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)
-    model = preparation.model(experiment, fresh=True)
     loss, step = _train(experiment, model)
     judged = _evaluate(experiment, model)
     trainer = experiment.trainer
