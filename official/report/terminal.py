@@ -70,6 +70,7 @@ class Progress(keras.callbacks.Callback):
         self._bar: rich.progress.Progress | None = None
         self._rate = 0.0
         self._ended = 0
+        self._judged = ""
 
     def on_train_begin(self, logs=None):
         self._began = time.perf_counter()
@@ -95,7 +96,7 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._start
         self._rate = self._count * self._batch / max(seconds, 1e-9)
         if self._bar is not None:
-            text = f"loss {logs['loss']:.4f}  {self._rate:.1f} images/s"
+            text = f"loss {logs['loss']:.4f}{self._judged}  {self._rate:.1f} images/s"
             self._bar.update(self._task, advance=1, description=text)
             if self._count + self._done == self._steps:
                 self.stop()  # evaluation has a bar of its own
@@ -106,6 +107,7 @@ class Progress(keras.callbacks.Callback):
         logs = logs or {}
         metric = logs.get(f"val_{self._metric}")
         judged = "" if metric is None else f"  val {self._metric} {metric:.4f}"
+        self._judged = judged or self._judged  # the bar goes on showing the last one
         self._ended += 1
         spent = time.perf_counter() - self._began
         left = spent / self._ended * (self._epochs - epoch - 1)
