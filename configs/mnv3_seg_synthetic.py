@@ -33,5 +33,5 @@ def experiment() -> Experiment:
             clip_norm=1.0,
             ema_decay=0.98,
         ),
-        trainer=Trainer(epochs=10),
+        trainer=Trainer(epochs=8),
     )
