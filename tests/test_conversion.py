@@ -15,6 +15,15 @@ from tflite_export.targets import base as targets_base
 NORM_OPS = {"RSQRT", "SUB", "DIV", "SQUARED_DIFFERENCE"}
 
 
+def require_close(ours, theirs, *, share: float, clipped: bool) -> None:
+    """Errors within a share of the range; of an int8 file, whose ranges leave out the
+    oddest values, for 99 of 100 values.
+    """
+    errors = np.abs(ours - theirs) / np.ptp(theirs)
+    assert np.quantile(errors, 0.99 if clipped else 1.0) < share
+    assert errors.max() < 0.25
+
+
 @pytest.mark.parametrize("precision", export_spec.PRECISIONS)
 def test_a_file_of_each_precision_gives_what_keras_gives(precision, tmp_path):
     images = networks.pixels()
@@ -23,7 +32,7 @@ def test_a_file_of_each_precision_gives_what_keras_gives(precision, tmp_path):
     theirs = networks.network().predict_on_batch(images)["logits"]
     # float16 keeps 11 bits of a weight, 8-bit weights or values 8.
     share = {"float32": 1e-5, "float16": 1e-3}.get(precision, 4e-2)
-    np.testing.assert_allclose(ours, theirs, atol=share * np.ptp(theirs))
+    require_close(ours, theirs, share=share, clipped=precision == "int8")
 
 
 @pytest.mark.parametrize("precision", export_spec.PRECISIONS)
@@ -102,9 +111,8 @@ def test_a_file_with_int8_input_takes_pixels_less_128(precision, tmp_path):
     assert runner.file.inputs["images"].dtype == "INT8"
     theirs = networks.network().predict_on_batch(images)["logits"]
     share = 1e-5 if precision == "float32" else 4e-2
-    np.testing.assert_allclose(
-        runner(images)["logits"], theirs, atol=share * np.ptp(theirs)
-    )
+    clipped = precision == "int8"
+    require_close(runner(images)["logits"], theirs, share=share, clipped=clipped)
 
 
 def test_an_operation_outside_of_a_layer_survives_the_copies():
@@ -151,12 +159,22 @@ def test_an_input_range_other_than_all_pixels_is_refused():
         conversion.convert(graph, "int8", spec=spec, calibration=narrow)
 
 
-def test_calibration_images_hold_black_and_white_and_are_rounded():
-    images = [np.full((1, 4, 4, 3), value, np.float32) for value in (99.4, 99.6)]
+def test_calibration_images_hold_all_levels_without_new_edges():
+    ramp = np.linspace(60.4, 180.6, 8, dtype=np.float32)
+    images = [np.full((1, 4, 8, 3), 99.6, np.float32), np.empty((1, 4, 8, 3))]
+    images[1][...] = ramp[None, None, :, None]
     collected = calibration.collect(images)
     assert collected.dtype == np.uint8
+    assert (collected[0] == 100).all()  # rounded, and otherwise as it was
+    # The one with the widest range is stretched to all levels, in the same order.
+    assert (collected[1].min(), collected[1].max()) == (0, 255)
+    assert (np.diff(collected[1, 0, :, 0].astype(int)) > 30).all()
+
+
+def test_blank_calibration_images_get_a_ramp():
+    collected = calibration.collect([np.full((1, 4, 256, 3), 7, np.float32)])
     assert (collected.min(), collected.max()) == (0, 255)
-    assert (collected[0, 1, 1, 0], collected[1, 0, 0, 0]) == (99, 100)
+    assert np.diff(collected[0, 0, :, 0].astype(int)).max() == 1
 
 
 def test_a_network_without_its_normalisation_layer_is_named():
@@ -168,7 +186,7 @@ def test_a_network_without_its_normalisation_layer_is_named():
 
 
 def test_an_unknown_target_gets_the_nearest_name():
-    with pytest.raises(failures.RequestError, match=r"'cpus' is unknown.*mean 'cpu'"):
+    with pytest.raises(failures.RequestError, match=r"'cpus' is unknown.*mean cpu"):
         targets_base.find("cpus")
 
 

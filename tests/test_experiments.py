@@ -14,6 +14,7 @@ SHRINK = (
     "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
     "task.image_size = (64, 64)",
     "task.crop_size = (64, 64)",
+    "task.class_weights = None",  # of as many values as the real data has classes
     "task.backbone.width_multiplier = 0.35",
     "train.batch_size = 2",
     "trainer.epochs = 1",
