@@ -90,6 +90,7 @@ ROWS: list[dict[str, set[str]]] = [
     {
         "official.runner": {
             "official.bindings",
+            "official.data",
             "official.experiment",
             "official.report",
             "official.tasks",
