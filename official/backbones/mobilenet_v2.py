@@ -53,16 +53,22 @@ class MobileNetV2(base.Backbone):
         width_multiplier: Factor of all widths; below 1 the last convolution keeps
             its 1280 channels.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
+        padding: One of `blocks.PADDINGS`.
+        stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
 
     width_multiplier: float = 1.0
     output_stride: int = 32
+    padding: str = "same"
+    stochastic_depth: float = 0.0
     norm: blocks.Norm = blocks.Norm()
 
     def __post_init__(self) -> None:
         blocks.check_positive(self, "width_multiplier")
         blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
+        blocks.check_choice(self, "padding", blocks.PADDINGS)
+        blocks.check_rate(self, "stochastic_depth")
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
         stem = blocks.conv_norm(
@@ -71,11 +77,18 @@ class MobileNetV2(base.Backbone):
             kernel=3,
             stride=2,
             norm=self.norm,
+            padding=self.padding,
             activation="relu6",
             name="stem",
         )
-        placed = blocks.place(self.inverted_residuals(), self.output_stride)
-        features = blocks.add_blocks(stem, placed, norm=self.norm)
+        placed = blocks.place(
+            self.inverted_residuals(),
+            self.output_stride,
+            norm=self.norm,
+            padding=self.padding,
+            stochastic_depth=self.stochastic_depth,
+        )
+        features = blocks.add_blocks(stem, placed)
         features["C5_project"] = features["C5"]
         features["C5"] = blocks.conv_norm(
             features["C5"],
@@ -84,16 +97,17 @@ class MobileNetV2(base.Backbone):
             activation="relu6",
             name="last",
         )
+        features["embedding"] = blocks.embedding(features["C5"])
         return features
 
-    def inverted_residuals(self) -> tuple[blocks.Block, ...]:
+    def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
         built = []
         channels = self._stem_filters()
         for row in ROWS:
             filters = blocks.make_divisible(int(row.filters * self.width_multiplier))
             for number in range(row.repeats):
-                block = blocks.Block(
+                block = blocks.InvertedResidual(
                     kernel=3,
                     stride=row.stride if number == 0 else 1,
                     expanded=row.expand * channels,

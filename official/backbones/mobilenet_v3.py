@@ -67,6 +67,7 @@ SMALL = (
 TABLES = {"large": LARGE, "small": SMALL}
 STEM_FILTERS = 16
 LAST_EXPAND = 6
+EMBEDDING = {"large": 1280, "small": 1024}
 SQUEEZE = 0.25
 
 
@@ -90,6 +91,10 @@ class MobileNetV3(base.Backbone):
             included, and in the last convolution, for segmentation and detection
             (sections 6.3 and 6.4, "RF2"). With LR-ASPP this gives the parameters of the
             paper's Table 7; torchvision keeps the first of these expansions.
+        activation: Stands for both non-linearities of the table; "relu6" suits
+            accelerators without hard-swish. None keeps the table's.
+        padding: One of `blocks.PADDINGS`.
+        stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
 
@@ -98,12 +103,18 @@ class MobileNetV3(base.Backbone):
     width_multiplier: float = 1.0
     output_stride: int = 32
     reduced_tail: bool = False
+    activation: str | None = None
+    padding: str = "same"
+    stochastic_depth: float = 0.0
     norm: blocks.Norm = blocks.Norm()
 
     def __post_init__(self) -> None:
         blocks.check_choice(self, "variant", tuple(TABLES))
         blocks.check_positive(self, "width_multiplier")
         blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
+        blocks.check_choice(self, "activation", (None, *blocks.ACTIVATIONS))
+        blocks.check_choice(self, "padding", blocks.PADDINGS)
+        blocks.check_rate(self, "stochastic_depth")
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
         stem = blocks.conv_norm(
@@ -112,11 +123,18 @@ class MobileNetV3(base.Backbone):
             kernel=3,
             stride=2,
             norm=self.norm,
+            padding=self.padding,
             activation=self._activation(HS),
             name="stem",
         )
-        placed = blocks.place(self.inverted_residuals(), self.output_stride)
-        features = blocks.add_blocks(stem, placed, norm=self.norm)
+        placed = blocks.place(
+            self.inverted_residuals(),
+            self.output_stride,
+            norm=self.norm,
+            padding=self.padding,
+            stochastic_depth=self.stochastic_depth,
+        )
+        features = blocks.add_blocks(stem, placed)
         features["C5_project"] = features["C5"]
         features["C5"] = blocks.conv_norm(
             features["C5"],
@@ -125,9 +143,16 @@ class MobileNetV3(base.Backbone):
             activation=self._activation(HS),
             name="last",
         )
+        # Below width 1 the convolution after pooling keeps its channels.
+        filters = EMBEDDING[self.variant] * max(1.0, self.width_multiplier)
+        features["embedding"] = blocks.embedding(
+            features["C5"],
+            blocks.make_divisible(filters),
+            activation=self._activation(HS),
+        )
         return features
 
-    def inverted_residuals(self) -> tuple[blocks.Block, ...]:
+    def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
         built = []
         channels = nominal_channels = STEM_FILTERS
@@ -147,10 +172,10 @@ class MobileNetV3(base.Backbone):
             for row in rows[tail:]
         )
 
-    def _block(self, row: Row, expansion: float) -> blocks.Block:
+    def _block(self, row: Row, expansion: float) -> blocks.InvertedResidual:
         expanded = blocks.make_divisible(expansion)
         squeezes = row.squeeze_excite and not self.minimalistic
-        return blocks.Block(
+        return blocks.InvertedResidual(
             kernel=3 if self.minimalistic else row.kernel,
             stride=row.stride,
             expanded=expanded,
@@ -160,4 +185,6 @@ class MobileNetV3(base.Backbone):
         )
 
     def _activation(self, activation: str) -> str:
+        if self.activation is not None:
+            return self.activation
         return RE if self.minimalistic else activation

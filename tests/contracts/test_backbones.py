@@ -13,7 +13,7 @@ import pytest
 from official import backbones
 from official.backbones import base
 
-KEY = re.compile(r"C[1-5](_expand|_depthwise|_project)?")
+KEY = re.compile(r"C[1-5](_expand|_depthwise|_project)?|embedding")
 # What Keras calls a layer that was given no name: class name in snake case, number.
 AUTOMATIC = re.compile(
     r"(add|multiply|conv2d|depthwise_conv2d|batch_normalization|re_lu|hard_swish"
@@ -70,7 +70,7 @@ def alternatives(spec: object, field: dataclasses.Field) -> list[object]:
     allowed = allowed_values(caught.value)
     if allowed:
         return [other for other in allowed if other != value]
-    return [value / 2 if isinstance(value, float) else value * 2]
+    return [(value or 0.5) / 2 if isinstance(value, float) else value * 2]
 
 
 def test_there_are_backbones():
@@ -126,7 +126,7 @@ def test_every_layer_has_a_name_of_ours_that_stays_the_same(kind):
     names = [layer.name for layer in _model(kind()).layers]
     assert names == [layer.name for layer in _model(kind()).layers]
     assert not [name for name in names if AUTOMATIC.fullmatch(name)]
-    pattern = re.compile(r"images|(stem|last|C[1-5]_block\d+)_[a-z_]+")
+    pattern = re.compile(r"images|(stem|last|embedding|C[1-5]_block\d+)_[a-z_]+")
     assert not [name for name in names if not pattern.fullmatch(name)]
 
 
