@@ -66,7 +66,9 @@ def describe(annotation: Any) -> str:
     if annotation in (None, type(None)):
         return "None"
     name = getattr(annotation, "__name__", str(annotation))
-    return f"a {name} component" if dataclasses.is_dataclass(annotation) else name
+    if not dataclasses.is_dataclass(annotation):
+        return name
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name} component"
 
 
 def components(kind: type) -> dict[str, type]:
@@ -152,10 +154,11 @@ def _fit_union(value: Any, alternatives: tuple[Any, ...], component: Callable) -
 
 
 def _fit_sequence(value: Any, annotation: Any, component: Callable) -> tuple[Any, ...]:
-    if not isinstance(value, tuple | list):
-        raise Mismatch("")
     kinds = typing.get_args(annotation)
-    if typing.get_origin(annotation) is not tuple or kinds[-1:] == (...,):
+    any_number = typing.get_origin(annotation) is not tuple or kinds[-1:] == (...,)
+    if not isinstance(value, tuple | list):
+        raise Mismatch("; one alone is written (VALUE,)" if any_number else "")
+    if any_number:
         kinds = kinds[:1] * len(value)
     if len(kinds) != len(value):
         raise Mismatch(f" ({len(kinds)} values, not {len(value)})")

@@ -94,9 +94,7 @@ class _Draft:
         if dataclasses.is_dataclass(value) and not isinstance(value, _Draft):
             value = self.values[name] = _Draft(type(value), _fields(value))
         if not isinstance(value, _Draft):
-            state = "not set" if value is dataclasses.MISSING else repr(value)
-            expected = annotations.describe(annotation)
-            raise self.error(f"{name} is {state}; bind it first, to {expected}")
+            raise self.error(_closed(name, value, annotations.describe(annotation)))
         return value
 
     def set(self, name: str, binding: gin.Binding) -> None:
@@ -133,14 +131,41 @@ class _Draft:
         return failures.RequestError(f"{where}: {message}")
 
 
+def _closed(name: str, value: Any, expected: str) -> str:
+    """Why no path leads through a field."""
+    if isinstance(value, tuple | list | dict):
+        return f"{name} holds {len(value)} values; bind it whole, to {expected}"
+    state = "not set" if value is dataclasses.MISSING else repr(value)
+    return f"{name} is {state}; bind it first, to {expected}"
+
+
 def _apply(root: _Draft, bindings: Iterable[gin.Binding]) -> Any:
     for binding in bindings:
+        if binding.optional and not _exists(root, binding.path):
+            continue
         *parents, name = binding.path.split(".")
         node = root
         for parent in parents:
             node = node.descend(parent, binding)
         node.set(name, binding)
     return _construct(root)
+
+
+def _exists(root: _Draft, path: str) -> bool:
+    """Whether a path leads to a field."""
+    kind: type = root.kind
+    value: Any = root
+    for name in path.split("."):
+        if not dataclasses.is_dataclass(kind) or name not in annotations.of_fields(
+            kind
+        ):
+            return False
+        if isinstance(value, _Draft):
+            value = value.values.get(name, _default(kind, name))
+        else:
+            value = getattr(value, name)
+        kind = value.kind if isinstance(value, _Draft) else type(value)
+    return True
 
 
 def _draft_of(value: Any, kind: type, *, binding: gin.Binding) -> _Draft:

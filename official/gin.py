@@ -5,8 +5,10 @@
     task.image_size = (512, 1024)            # a Python literal
     task.backbone = @MobileNetV3(variant="small")
     task.backbone.width_multiplier = 0.5
+    optional task.head.norm.momentum = 0.9   # where there is such a field
 
-A binding is one line, or more while brackets are open.
+A binding is one line, or more while brackets are open. `optional` is for overlays that
+serve many experiments.
 """
 
 import ast
@@ -38,11 +40,13 @@ class Binding:
         path: Field names joined by dots.
         value: A literal, or a `Component`; tuples, lists and dicts may hold those, too.
         source: Where it was written: "overlay.gin:12", or "--set".
+        optional: Leave it out where no such field exists.
     """
 
     path: str
     value: Any
     source: str
+    optional: bool = False
 
 
 def parse_file(path: str | pathlib.Path) -> list[Binding]:
@@ -115,6 +119,9 @@ def _statements(content: str, name: str) -> Iterator[list[tokenize.TokenInfo]]:
 
 
 def _binding(tokens: list[tokenize.TokenInfo], source: str) -> Binding:
+    optional = len(tokens) > 1 and tokens[0].string == "optional"
+    optional = optional and tokens[1].type == tokenize.NAME
+    tokens = tokens[optional:]
     words = [token.string for token in tokens]
     cut = words.index("=") if "=" in words else 0
     names, dots = words[:cut:2], words[1:cut:2]
@@ -124,7 +131,7 @@ def _binding(tokens: list[tokenize.TokenInfo], source: str) -> Binding:
         )
     path = ".".join(names)
     value = _literal(tokens[cut + 1 :], f"{source}: {path}")
-    return Binding(path=path, value=value, source=source)
+    return Binding(path=path, value=value, source=source, optional=optional)
 
 
 def _literal(tokens: list[tokenize.TokenInfo], place: str) -> Any:

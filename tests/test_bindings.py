@@ -139,6 +139,9 @@ def test_an_int_becomes_a_float_where_a_float_is_declared():
         ("size = (1, 2, 3)", "expected tuple[int, int] (2 values, not 3)"),
         ("size = (1, 2.5)", "expected tuple[int, int]"),
         ("weights = ('a',)", "expected tuple[float, ...] | None"),
+        ("weights = 1.0", "; one alone is written (VALUE,)"),
+        ("shapes = @Circle()", "; one alone is written (VALUE,)"),
+        ("shapes = (@Circle(), 1)", "expected tuple[a Shape component, ...], as @Cir"),
         ("groups = {1: ()}", "expected dict[str, tuple[int, ...]]"),
         ("steps = None", "expected int"),
         ("steps = @Circle()", "expected int"),
@@ -206,6 +209,38 @@ def test_a_refusal_by_the_dataclass_names_the_binding():
     assert refusal("shape.radius = -1") == (
         "--set: shape.radius = -1: radius -1.0: want more than 0"
     )
+
+
+def test_an_unknown_component_in_a_tuple_names_the_nearest_one_and_its_line(tmp_path):
+    file = tmp_path / "main.gin"
+    file.write_text(
+        "steps = 1\nshapes = (\n    @Circle(),\n    @Rectangel(low=1),\n)\n"
+    )
+    with pytest.raises(
+        failures.RequestError, match=r"main.gin:2: shapes = .*Rectangle"
+    ):
+        bindings.apply(Config(), gin.parse_file(file))
+    assert "Circle has no field 'raduis'; did you mean radius?" in refusal(
+        "shapes = (@Frame(), @Circle(raduis=1))"
+    )
+    assert "radius -1.0: want more than 0" in refusal("shapes = (@Circle(radius=-1),)")
+
+
+def test_a_path_into_a_tuple_of_components_is_refused():
+    message = refusal("shapes = (@Circle(), @Frame())", "shapes.radius = 2")
+    assert message == (
+        "--set: shapes.radius = 2: shapes holds 2 values; bind it whole, to "
+        "tuple[a Shape component, ...]"
+    )
+
+
+def test_the_article_of_a_component_fits_its_name():
+    @dataclasses.dataclass
+    class Ellipse:
+        """Its name begins with a vowel."""
+
+    assert annotations.describe(Ellipse) == "an Ellipse component"
+    assert annotations.describe(Shape) == "a Shape component"
 
 
 def test_a_path_through_a_plain_value_is_refused():
@@ -406,3 +441,21 @@ def test_two_classes_of_one_name_are_a_defect_that_is_reported():
     with pytest.raises(ValueError, match="two components are named Twin"):
         annotations.components(Base)
     assert len(twins) == 2  # held until here: a class that nobody holds is forgotten
+
+
+def test_an_optional_binding_is_left_out_where_there_is_no_such_field():
+    settings = ("optional shape.margin = 0.25", "optional spare.radius = 2.0")
+    assert bound(*settings) == Config()
+    framed = bound("shape = @Frame()", *settings)
+    assert framed == Config(shape=Frame(margin=0.25))
+    inner = bound("optional shape.inner.radius = 3.0", config=framed)
+    assert inner == Config(shape=Frame(inner=Circle(radius=3.0), margin=0.25))
+
+
+def test_an_optional_binding_must_still_hold_the_right_type():
+    assert "steps" in refusal("optional steps = 'many'")
+
+
+def test_optional_is_a_name_like_any_other_where_a_path_begins():
+    assert gin.parse_setting("optional = 1").path == "optional"
+    assert gin.parse_setting("optional.field = 1").path == "optional.field"

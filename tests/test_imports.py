@@ -66,6 +66,7 @@ ROWS: list[dict[str, set[str]]] = [
         "official.training": {
             "official.bindings",
             "official.data",
+            "official.layers",
             "official.optim",
             "official.quantization",
             "official.report",

@@ -202,6 +202,45 @@ def test_every_position_draws_its_own_numbers():
     assert not np.isin(draws, other).any()
 
 
+def _mix(images, targets, *, seed):
+    draw = tf.random.stateless_uniform([], seed)
+    return images + 0.5, targets | {"mixed": tf.repeat(draw, tf.shape(images)[0])}
+
+
+def _mixed(seed=5, start_step=0, count=6):
+    source = pipeline.Input(split="train", batch_size=4)
+    batches = pipeline.training_batches(
+        Numbers(), source, _preprocess, mix=_mix, seed=seed, start_step=start_step
+    )
+    return list(batches.take(count).as_numpy_iterator())
+
+
+def test_each_batch_is_mixed_with_a_seed_of_its_own():
+    draws = [targets["mixed"][0] for _, targets in _mixed()]
+    assert len(np.unique(draws)) == 6
+    augmentation = np.concatenate([targets["draw"] for _, targets in _mixed()])
+    assert not np.isin(draws, augmentation).any()
+    assert not np.isin(draws, [targets["mixed"][0] for _, targets in _mixed(6)]).any()
+    np.testing.assert_array_equal(_mixed()[0][0], _train()[0][0] + 0.5)
+
+
+def test_mixing_resumes_exactly_at_a_step():
+    for one, other in zip(_mixed()[4:], _mixed(start_step=4, count=2), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1]["mixed"], other[1]["mixed"])
+
+
+def test_what_a_task_refuses_arrives_as_it_was_raised():
+    def refuse(example, *, training, seed=None):
+        raise failures.RequestError("set something else")
+
+    source = pipeline.Input(split="train", batch_size=4)
+    with pytest.raises(failures.RequestError, match=r"^set something else$"):
+        pipeline.training_batches(Numbers(), source, refuse, seed=0)
+    with pytest.raises(failures.RequestError, match=r"^set something else$"):
+        pipeline.evaluation_batches(Numbers(), source, refuse)
+
+
 def test_training_with_a_limit_sees_only_the_first_examples():
     source = pipeline.Input(split="train", batch_size=3, limit=3)
     for images, _ in _train(source):

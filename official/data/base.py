@@ -8,6 +8,8 @@ the keys below; a key that a dataset cannot fill is absent.
 | `image` | uint8 `[H, W, 3]` | RGB, upright |
 | `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
 | `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: none |
+| `label` | int32 `[]` | class of the whole image, -1 where unlabelled |
+| `labels` | float32 `[num_classes]` | 1: the image has the class, 0: not, -1: unknown |
 | `image_id` | string `[]` | names the example in messages and pictures |
 | `position` | int64 `[]` | place in the stream; seeds what is random about it |
 """

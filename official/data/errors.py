@@ -1,7 +1,8 @@
-"""Finds a data error again after `tf.data` wrapped it.
+"""Finds an error again after `tf.data` wrapped it.
 
 An exception in a Python function of an input pipeline arrives as a `tf.errors`
-exception whose text holds the traceback.
+exception whose text holds the traceback; one met while a function is traced, as another
+exception in whose context it is.
 """
 
 import contextlib
@@ -17,10 +18,11 @@ _WRAPPED = re.compile(
 
 @contextlib.contextmanager
 def clear() -> Iterator[None]:
-    """Reading examples inside raises a data error itself, not what wraps it.
+    """Reading examples inside raises the error itself, not what wraps it.
 
     Raises:
-        failures.DataError: If that is what happened; any other exception stays.
+        failures.Failure: If that is what happened (a `DataError`, where examples were
+            being read); any other exception stays.
     """
     try:
         yield
@@ -29,4 +31,6 @@ def clear() -> Iterator[None]:
     except Exception as exception:
         if found := _WRAPPED.search(str(exception)):
             raise failures.DataError(found["message"]) from exception
+        if isinstance(exception.__context__, failures.Failure):
+            raise exception.__context__ from None
         raise

@@ -19,6 +19,8 @@ ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "image": ("uint8", (None, None, 3)),
     "semantic": ("int32", (None, None)),
     "instance": ("int32", (None, None)),
+    "label": ("int32", ()),
+    "labels": ("float32", (None,)),
     "image_id": ("string", ()),
 }
 """Type and shape of what `IndexedDataset.read` may give."""
@@ -72,6 +74,9 @@ class IndexedDataset(base.Dataset):
             _require_memory(get, len(records), split)
             get = _Cached(get)
 
+        shapes = {key: ELEMENTS[key][1] for key in keys}
+        shapes["labels"] = (self.num_classes,)
+
         def fetch(position: int) -> list[Any]:
             return get(_index(len(records), seed, position))
 
@@ -85,7 +90,7 @@ class IndexedDataset(base.Dataset):
                 stateful=False,
             )
             for key, value in zip(keys, values, strict=True):
-                value.set_shape(ELEMENTS[key][1])
+                value.set_shape(shapes[key])
             return {**dict(zip(keys, values, strict=True)), "position": position}
 
         end = len(records) if seed is None else _ENDLESS

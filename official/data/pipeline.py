@@ -1,6 +1,7 @@
 """Examples to batches."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 Preprocess = Callable[..., tuple[Any, dict[str, Any]]]
 """`Task.preprocess`: `(example, training=..., seed=...)` to an image and targets."""
+
+Mix = Callable[..., tuple[Any, dict[str, Any]]]
+"""`Task.mix`: `(images, targets, seed=...)` of a batch to images and targets."""
+
+_BATCHES = -1  # what seeds of batches are made of: never the position of an example
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,14 +60,17 @@ def training_batches(
     preprocess: Preprocess,
     *,
     seed: int,
+    mix: Mix | None = None,
     start_step: int = 0,
 ) -> "tf.data.Dataset":
     """Endless `(images, targets)`, the same whenever and wherever it is asked for.
 
     Batch k holds positions `k * batch_size` and on of the dataset's stream, augmented
-    with seeds made of `seed` and the position alone.
+    with seeds made of `seed` and the position alone, then mixed with a seed made of
+    `seed` and k.
 
     Args:
+        mix: What is done to a whole batch; None does nothing.
         start_step: Number of the first batch, for a run that goes on.
 
     Raises:
@@ -70,25 +79,21 @@ def training_batches(
     """
     import tensorflow as tf
 
-    first, second = np.array([seed % 2**64], np.uint64).view(np.int32)
+    words = np.array([seed % 2**64], np.uint64).view(np.int32)
+    fold = tf.random.experimental.stateless_fold_in
 
     def augment(example: base.Example) -> tuple[Any, dict[str, Any]]:
-        own_seed = tf.random.experimental.stateless_fold_in(
-            tf.constant([first, second], tf.int32), example["position"]
-        )
+        own_seed = fold(tf.constant(words), example["position"])
         return preprocess(example, training=True, seed=own_seed)
 
-    examples = dataset.load(
-        source.split,
-        seed=seed,
-        start=start_step * source.batch_size,
-        cache=source.cache,
-        limit=source.limit,
+    examples = _examples(
+        dataset, source, seed=seed, start=start_step * source.batch_size
     )
-    examples = examples.map(
-        augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    batches = examples.batch(source.batch_size, drop_remainder=True)
+    batches = _mapped(examples, augment).batch(source.batch_size, drop_remainder=True)
+    if mix is not None:
+        batch_seed = fold(tf.constant(words), _BATCHES)
+        mixed = functools.partial(_mixed, mix, batch_seed)
+        batches = _mapped(batches.enumerate(start_step), mixed)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
@@ -105,10 +110,9 @@ def evaluation_batches(
     """
     import tensorflow as tf
 
-    examples = dataset.load(source.split, cache=source.cache, limit=source.limit).map(
+    examples = _mapped(
+        _examples(dataset, source),
         lambda example: preprocess(example, training=False),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
     )
     batches = examples.padded_batch(
         source.batch_size,
@@ -133,12 +137,10 @@ def calibration_images(
     Raises:
         failures.DataError: If the data is missing or faulty.
     """
-    import tensorflow as tf
-
-    examples = dataset.load(source.split, seed=seed, limit=source.limit)
-    images = examples.map(
+    source = dataclasses.replace(source, cache=False)
+    images = _mapped(
+        _examples(dataset, source, seed=seed),
         lambda example: preprocess(example, training=False)[0],
-        num_parallel_calls=tf.data.AUTOTUNE,
     )
     with errors.clear():
         yield from images.batch(1).take(count).as_numpy_iterator()
@@ -155,6 +157,80 @@ def picked(dataset: base.Dataset, source: Input, count: int) -> Iterable[base.Ex
     with errors.clear():
         yield from dataset.pick(
             source.split, [number * size // count for number in range(count)]
+        )
+
+
+def _mixed(
+    mix: Mix, seed: "tf.Tensor", number: "tf.Tensor", batch: tuple[Any, dict[str, Any]]
+) -> tuple[Any, dict[str, Any]]:
+    import tensorflow as tf
+
+    own_seed = tf.random.experimental.stateless_fold_in(seed, number)
+    return mix(*batch, seed=own_seed)
+
+
+def _examples(
+    dataset: base.Dataset, source: Input, *, seed: int | None = None, start: int = 0
+) -> "tf.data.Dataset":
+    """The examples of a source, their labels within the classes."""
+    examples = dataset.load(
+        source.split, seed=seed, start=start, cache=source.cache, limit=source.limit
+    )
+    for key, check in (("label", _label), ("labels", _labels)):
+        if key in examples.element_spec:
+            checked = functools.partial(_checked, key, check, dataset.num_classes)
+            examples = _mapped(examples, checked)
+    return examples
+
+
+def _checked(
+    key: str,
+    check: Callable[[int, np.ndarray, bytes], np.ndarray],
+    classes: int,
+    example: base.Example,
+) -> base.Example:
+    import tensorflow as tf
+
+    value, name = example[key], example.get("image_id", "an example")
+    passed = tf.numpy_function(
+        functools.partial(check, classes), [value, name], value.dtype, stateful=False
+    )
+    passed.set_shape([classes] if key == "labels" else [])
+    return {**example, key: passed}
+
+
+def _label(classes: int, label: np.ndarray, name: bytes) -> np.ndarray:
+    if not -1 <= label < classes:
+        raise failures.DataError(
+            f"{name.decode()}: label {label}; want 0..{classes - 1}, or -1 for an "
+            "image without one"
+        )
+    return label
+
+
+def _labels(classes: int, labels: np.ndarray, name: bytes) -> np.ndarray:
+    if labels.shape != (classes,):
+        raise failures.DataError(
+            f"{name.decode()}: {labels.size} labels; want one for each of the "
+            f"{classes} classes"
+        )
+    if not (labels <= 1).all():  # a NaN fails, too
+        raise failures.DataError(
+            f"{name.decode()}: labels {labels.tolist()}; want 0 or 1 for each class, "
+            "or less than 0 where it is not known"
+        )
+    return labels
+
+
+def _mapped(
+    examples: "tf.data.Dataset", function: Callable[..., Any]
+) -> "tf.data.Dataset":
+    """`examples.map`, in order; what a task refuses arrives as it was raised."""
+    import tensorflow as tf
+
+    with errors.clear():
+        return examples.map(
+            function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 
 

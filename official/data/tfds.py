@@ -1,16 +1,27 @@
-"""Data sets prepared by TensorFlow Datasets, for semantic segmentation."""
+"""Data sets prepared by TensorFlow Datasets, for classification and segmentation."""
 
 import dataclasses
 import functools
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from official import failures
+import numpy as np
+
+from official import failures, spelling
 from official.data import base, decoding, indexed, label_maps, memory, palettes
 
 _OTHER_NAMES = {"val": ("validation", "test")}
 """What others call a split of ours, the best first."""
+
+_BY_HAND = {
+    "imagenet2012": "register at https://image-net.org, download "
+    "ILSVRC2012_img_train.tar (138 GB) and ILSVRC2012_img_val.tar (6 GB), put both, "
+    "not unpacked, into a folder, and prepare them with: tfds build imagenet2012 "
+    "--file_format=array_record --manual_dir=<that folder>",
+}
+"""How to prepare data that the catalog may not download by itself."""
 
 
 class Record(NamedTuple):
@@ -23,9 +34,13 @@ class Record(NamedTuple):
 class TFDS(indexed.IndexedDataset):
     """A data set in the catalog of TensorFlow Datasets, already on the disk.
 
-    `TFDS(name="oxford_iiit_pet", classes=("pet", "background", "border"),
-    label_ids=(1, 2, 3))`. The split "val" is "validation" or, failing that, "test";
-    slices such as "train[:80%]" are splits too.
+    `TFDS(name="cifar10")` gives the class of each image, or, where `label_key` is a
+    sequence of classes, all of them. Data with a feature `mask_key` gives label maps
+    instead: `TFDS(name="oxford_iiit_pet", classes=("pet", "background", "border"),
+    label_ids=(1, 2, 3))`.
+
+    The split "val" is "validation" or, failing that, "test"; slices such as
+    "train[:80%]" are splits too.
 
     Data prepared as ArrayRecord is read example by example; TFRecord files allow no
     such thing, so their examples are kept in memory, undecoded.
@@ -34,25 +49,31 @@ class TFDS(indexed.IndexedDataset):
         name: As in the catalog, with a config where there are several: "name/config".
         data_dir: Where the data was prepared; None is `~/tensorflow_datasets`.
         image_key: Feature with the image.
-        mask_key: Feature with the label map.
+        mask_key: Feature with the label map; None uses `label_key` in any case.
+        label_key: Feature with the class, or a sequence of classes, of the image.
         classes: Names of the classes; None takes those that the feature holds.
-        label_ids: The number that masks store for each class, others being unlabelled;
-            None means 0, 1, 2, ..., and 255 for unlabelled.
+        label_ids: The number stored for each class, others being unlabelled; None
+            means 0, 1, 2, ..., and 255 in a map, or -1, for unlabelled.
     """
 
     name: str
     data_dir: str | None = None
     image_key: str = "image"
-    mask_key: str = "segmentation_mask"
+    mask_key: str | None = "segmentation_mask"
+    label_key: str = "label"
     classes: tuple[str, ...] | None = None
     label_ids: tuple[int, ...] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        names = self.classes or getattr(_mask_feature(self), "names", None)
+        key = self._target_key()
+        feature = _builder(self.name, self.data_dir).info.features[key]
+        # A sequence holds the names in the feature of its elements.
+        feature = getattr(feature, "feature", feature)
+        names = self.classes or getattr(feature, "names", None)
         if not names:
             raise failures.DataError(
-                f"{self.name}: feature {self.mask_key!r} holds no names of classes; "
+                f"{self.name}: feature {key!r} holds no names of classes; "
                 "set dataset.classes = ('name', ...)"
             )
         return tuple(names)
@@ -63,8 +84,7 @@ class TFDS(indexed.IndexedDataset):
 
     def records(self, split: str) -> Sequence[Record]:
         builder = _builder(self.name, self.data_dir)
-        for key in (self.image_key, self.mask_key):
-            _require_image(builder, key)
+        _require_image(builder, self.image_key)
         name = _split_name(builder, split)
         source = self._source(builder, name)
         return [Record(source, place, name) for place in range(len(source))]
@@ -74,16 +94,60 @@ class TFDS(indexed.IndexedDataset):
         image_id = f"{record.split}/{record.place:06d}"
         path = f"{self.name} {image_id}"
         image = decoding.image_of_bytes(stored[self.image_key], name=path)
-        labels = decoding.label_map_of_bytes(stored[self.mask_key], name=path)
+        key = self._target_key()
+        target = stored[key]
+        example = {"image": image, "image_id": image_id}
+        if key == self.mask_key:
+            return {**example, "semantic": self._semantic(target, image, path)}
+        ids = [self._class_id(int(n), path) for n in np.asarray(target).reshape(-1)]
+        if np.ndim(target) == 0:
+            return {**example, "label": ids[0]}
+        labels = np.zeros(self.num_classes, np.float32)
+        labels[[number for number in ids if number >= 0]] = 1.0
+        return {**example, "labels": labels}
+
+    def _semantic(self, stored: bytes, image: np.ndarray, path: str) -> np.ndarray:
+        labels = decoding.label_map_of_bytes(stored, name=path)
         label_maps.require_same_size(image, labels, path=path)
-        semantic = label_maps.from_numbers(labels, _allowed(self), path=path)
-        return {"image": image, "semantic": semantic, "image_id": image_id}
+        return label_maps.from_numbers(labels, _allowed(self), path=path)
+
+    def _class_id(self, number: int, path: str) -> int:
+        if self.label_ids is not None:
+            ids = self.label_ids
+            _require_as_many(ids, self.num_classes)
+            return ids.index(number) if number in ids else -1
+        if not -1 <= number < self.num_classes:
+            raise failures.DataError(
+                f"{path}: {self.label_key} {number}; want 0..{self.num_classes - 1} "
+                "(dataset.classes), or set dataset.label_ids"
+            )
+        return number
+
+    def _target_key(self) -> str:
+        """The feature that is learned."""
+        features = _builder(self.name, self.data_dir).info.features
+        if self.mask_key is not None and self.mask_key in features:
+            _require_image(_builder(self.name, self.data_dir), self.mask_key)
+            return self.mask_key
+        if self.label_key not in features:
+            near = spelling.hint(self.label_key, features)
+            raise failures.DataError(
+                f"{self.name} has neither a label map {self.mask_key!r} nor a class "
+                f"{self.label_key!r}{near}; it has {', '.join(sorted(features))} (set "
+                "dataset.mask_key or dataset.label_key)"
+            )
+        _require_class(features[self.label_key], self.name, self.label_key)
+        return self.label_key
 
     def _source(self, builder: Any, split: str) -> Sequence[dict[str, Any]]:
         import tensorflow_datasets as tfds
 
+        keys = (self.image_key, self._target_key())
+        # No image is decoded here: not ours, and none that is not used at all.
         raw = {
-            key: tfds.decode.SkipDecoding() for key in (self.image_key, self.mask_key)
+            key: tfds.decode.SkipDecoding()
+            for key, feature in builder.info.features.items()
+            if isinstance(feature, tfds.features.Image)
         }
         if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
             return builder.as_data_source(split, decoders=raw)
@@ -94,7 +158,7 @@ class TFDS(indexed.IndexedDataset):
             f"{self.name} --file_format=array_record --data_dir=<another folder>",
         )
         examples = builder.as_dataset(split, decoders=raw).as_numpy_iterator()
-        return [{key: example[key] for key in raw} for example in examples]
+        return [{key: example[key] for key in keys} for example in examples]
 
 
 @functools.lru_cache(maxsize=16)
@@ -102,13 +166,16 @@ def _allowed(dataset: TFDS) -> dict[int, int]:
     count = dataset.num_classes
     if dataset.label_ids is None:
         return {index: index for index in range(count)} | {255: base.IGNORE_LABEL}
-    if len(dataset.label_ids) != count:
-        raise failures.DataError(
-            f"dataset.label_ids has {len(dataset.label_ids)} numbers, "
-            f"there are {count} classes"
-        )
+    _require_as_many(dataset.label_ids, count)
     ids = {number: index for index, number in enumerate(dataset.label_ids)}
     return dict.fromkeys(range(256), base.IGNORE_LABEL) | ids
+
+
+def _require_as_many(label_ids: Sequence[int], count: int) -> None:
+    if len(label_ids) != count:
+        raise failures.DataError(
+            f"dataset.label_ids has {len(label_ids)} numbers, there are {count} classes"
+        )
 
 
 @functools.lru_cache(maxsize=16)
@@ -121,6 +188,10 @@ def _builder(name: str, data_dir: str | None) -> Any:
         return read_only_builder.builder_from_files(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError as error:
         shown = data_dir or "~/tensorflow_datasets"
+        if steps := _BY_HAND.get(re.split("[:/]", name)[0]):
+            raise failures.DataError(
+                f"{name} is not prepared in {shown}; {steps} --data_dir={shown}"
+            ) from error
         raise failures.DataError(
             f"{name} is not prepared in {shown}; download and prepare it with: "
             f"tfds build {name} --data_dir={shown} (names: "
@@ -128,22 +199,30 @@ def _builder(name: str, data_dir: str | None) -> Any:
         ) from error
 
 
-def _mask_feature(dataset: TFDS) -> Any:
-    builder = _builder(dataset.name, dataset.data_dir)
-    return _require_image(builder, dataset.mask_key)
-
-
-def _require_image(builder: Any, key: str) -> Any:
+def _require_image(builder: Any, key: str) -> None:
     import tensorflow_datasets as tfds
 
     features = builder.info.features
-    images = [k for k, v in features.items() if isinstance(v, tfds.features.Image)]
+    images = sorted(
+        k for k, v in features.items() if isinstance(v, tfds.features.Image)
+    )
     if key not in images:
         raise failures.DataError(
             f"{builder.info.name} has no image {key!r}; it has {', '.join(images)} "
             "(set dataset.image_key and dataset.mask_key)"
         )
-    return features[key]
+
+
+def _require_class(feature: Any, name: str, key: str) -> None:
+    """Refuses what is neither whole numbers nor a flat sequence of them."""
+    import tensorflow as tf
+
+    flat = not isinstance(feature.dtype, dict) and len(feature.shape) <= 1
+    if not flat or not tf.as_dtype(feature.dtype).is_integer:
+        raise failures.DataError(
+            f"{name}: feature {key!r} is no class, nor a sequence of classes: {feature}"
+            " (set dataset.label_key)"
+        )
 
 
 def _split_name(builder: Any, split: str) -> str:

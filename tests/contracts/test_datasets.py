@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import official.data
-from official.data import base, indexed
+from official.data import base, image_folder, indexed, photos
 
 SPLIT = "train"
 
@@ -66,14 +66,75 @@ def _tfds(folder):
     return {"name": "tiny", "data_dir": str(folder), "classes": ("a", "b")}
 
 
+def _image_folder(folder):
+    for index, image, _ in _pictures():
+        _save(image, folder / SPLIT / "ab"[index % 2] / f"{index}.png")
+    return {"data_dir": str(folder)}
+
+
+def _image_list(folder):
+    rows = ["file,label"]
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / f"{index}.png")
+        rows.append(f"{index}.png,{'ab'[index % 2]}")
+    (folder / f"{SPLIT}.csv").write_text("\n".join(rows))
+    return {"data_dir": str(folder)}
+
+
+def _image_list_of_several(folder):
+    return _image_list(folder) | {"separator": "|"}
+
+
+def _photos(folder):
+    for index, image, _ in _pictures():
+        _save(image, folder / f"{index}.png")
+    return {"data_dir": str(folder)}
+
+
+def _tfds_labels(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "label": tfds.features.ClassLabel(names=["a", "b"]),
+    }
+    examples = [
+        (str(index), {"image": image, "label": index % 2})
+        for index, image, _ in _pictures()
+    ]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_classes",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+    )
+    return {"name": "tiny_classes", "data_dir": str(folder)}
+
+
+def _with_unlabeled(folder):
+    return {
+        "labeled": image_folder.ImageFolder(**_image_folder(folder / "labelled")),
+        "unlabeled": photos.Photos(**_photos(folder / "photographs")),
+    }
+
+
 FIXTURES = {
     "Cityscapes": _cityscapes,
+    "ImageFolder": _image_folder,
+    "ImageList": _image_list,
+    "ImageList: several labels": _image_list_of_several,
     "MaskFolder": _mask_folder,
+    "Photos": _photos,
+    "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
     "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},
     "TFDS": _tfds,
+    "TFDS: labels": _tfds_labels,
+    "WithUnlabeled": _with_unlabeled,
 }
 """For each data set, a function that writes a few examples of the split "train" into a
-folder and returns the fields of a data set that reads them."""
+folder and returns the fields of a data set that reads them; what follows a colon tells
+forms of one data set apart."""
 
 
 def _datasets():
@@ -86,13 +147,15 @@ def _datasets():
     return sorted(found.items())
 
 
-@pytest.fixture(params=[name for name, _ in _datasets()])
+@pytest.fixture(params=sorted(FIXTURES))
 def dataset(request, tmp_path):
-    if request.param not in FIXTURES:
-        pytest.fail(
-            f"{request.param} has no fixture: add one to FIXTURES in {__file__}"
-        )
-    return dict(_datasets())[request.param](**FIXTURES[request.param](tmp_path))
+    kind = dict(_datasets())[request.param.partition(":")[0]]
+    return kind(**FIXTURES[request.param](tmp_path))
+
+
+@pytest.mark.parametrize("name", [name for name, _ in _datasets()])
+def test_every_dataset_has_a_fixture(name):
+    assert name in FIXTURES, f"add a fixture to FIXTURES in {__file__}"
 
 
 def _list(stream):
@@ -130,6 +193,14 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
         assert example["image"].dtype == np.uint8
         assert example["image"].shape[2:] == (3,)
         assert isinstance(example["image_id"], bytes)
+        assert len({"semantic", "label", "labels"} & set(example)) == 1
+        if "label" in example:
+            assert example["label"].dtype == np.int32
+            assert -1 <= example["label"] < dataset.num_classes
+        if "labels" in example:
+            assert example["labels"].dtype == np.float32
+            assert example["labels"].shape == (dataset.num_classes,)
+            assert set(example["labels"].tolist()) <= {-1.0, 0.0, 1.0}
         if "semantic" in example:
             labels = example["semantic"]
             assert labels.dtype == np.int32
@@ -154,7 +225,7 @@ def test_examples_can_be_picked(dataset):
     picked = list(dataset.pick(SPLIT, [1, 3]))
     assert all(
         _same(one, other) and one.keys() == other.keys()
-        for one, other in zip(picked, stream[1::2], strict=True)
+        for one, other in zip(picked, [stream[1], stream[3]], strict=True)
     )
 
 

@@ -133,7 +133,8 @@ def _polygons(faces: _Faces, viewed: np.ndarray, *, camera: Camera):
 def _sky(pen: ImageDraw.ImageDraw, *, camera: Camera, light: Weather) -> None:
     """From the haze at the horizon to the zenith's color, in bands."""
     bands, width = 40, camera.width * SCALE
-    low = (camera.horizon + 0.05 * camera.height) * SCALE
+    # A lens that looks down has the horizon above the picture: no sky, haze at most.
+    low = max(0.0, (camera.horizon + 0.05 * camera.height) * SCALE)
     haze, zenith = np.asarray(light.haze), np.asarray(light.zenith)
     pen.rectangle((0, 0, width, camera.height * SCALE), fill=_ink(haze))
     for k in range(bands):
