@@ -11,6 +11,7 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.optim import optimizers
 from official.tasks import base as tasks_base
+from official.training import fine_tuning as fine_tuning_lib
 from official.training import trainer as trainer_lib
 
 CONFIG = "config.gin"
@@ -31,7 +32,11 @@ class Experiment:
         optimizer: Update rule with its schedule.
         trainer: Length of training, strategy, precision, checkpoints.
         export: The files to write, and their gate.
-        init_from: Weights to start from: a checkpoint file, or a run folder.
+        init_from: Weights to start from: published ones by name, a file, or a run
+            folder; see `official.weights.initialize`.
+        fine_tuning: What of them trains, and how.
+        teacher: A network whose scores are learned: a run folder, or published weights
+            by name; with `task.distillation_weight`.
         seed: Of initial weights, data order and augmentation.
     """
 
@@ -43,6 +48,8 @@ class Experiment:
     trainer: trainer_lib.Trainer
     export: export_spec.Export = export_spec.Export()
     init_from: str | None = None
+    fine_tuning: fine_tuning_lib.FineTuning = fine_tuning_lib.FineTuning()
+    teacher: str | None = None
     seed: int = 0
 
 

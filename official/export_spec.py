@@ -4,7 +4,7 @@ import dataclasses
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 TYPES = ("uint8", "int8", "float32")
-OUTPUTS = ("logits", "class_ids")
+OUTPUTS = ("logits", "scores", "class_ids")
 SIZES = ("head", "input")
 
 
@@ -18,9 +18,10 @@ class Export:
             (8-bit weights, float activations), "int8" (weights and activations).
         input_type: "uint8" (pixels 0..255 as decoded), "int8" (pixel - 128) or
             "float32" (pixels 0..255). Normalisation is part of the file.
-        output_type: "uint8", "int8" or "float32" for the logits of an int8 file; the
-            other precisions give float32. Class ids are int32 in every file.
-        output: "logits", or "class_ids" (argmax inside the file).
+        output_type: "uint8", "int8" or "float32" for the logits or scores of an int8
+            file; the other precisions give float32. Class ids are int32 in every file.
+        output: "logits", "scores" (0..1: their softmax, or the sigmoid of each where
+            there may be several classes) or "class_ids" (argmax inside the file).
         output_size: "head" (the resolution of the head) or "input".
         calibration_examples: Training images whose activation ranges are recorded.
         max_drop: Largest loss of the metric against the Keras model, in points

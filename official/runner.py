@@ -1,5 +1,6 @@
 """A run: an experiment, trained and evaluated in a folder of its own."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ from official import atomic, bindings, failures
 from official import experiment as experiment_lib
 from official.data import base as data_base
 from official.data import pipeline
-from official.report import html, predictions, result, terminal
+from official.report import confusion, html, predictions, result, terminal
 from official.tasks import evaluation
 from official.training import checkpoints, preparation, rehearsal, session
 
@@ -77,6 +78,9 @@ def _train(
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)
     atomic.write(run_dir / experiment_lib.CONFIG, experiment_lib.dump(experiment, name))
+    if model.provenance:
+        text = json.dumps(model.provenance, indent=2) + "\n"
+        atomic.write(run_dir / preparation.PROVENANCE, text)
     session.train(experiment, run_dir, model)
 
 
@@ -133,11 +137,13 @@ def _evaluate(
     best = checkpoints.path(run_dir, "best")
     state = checkpoints.state(best)
     predictor = network.predict_on_batch
+    mistakes = predictions.mistakes(experiment.task)
     found = evaluation.evaluate(
         experiment.task,
         {"Keras": predictor},
         session.evaluation_batches(experiment),
         class_names=state.class_names,
+        watch=mistakes.watch,
     )["Keras"]
     facts = {
         "experiment": name,
@@ -152,7 +158,10 @@ def _evaluate(
     }
     result.update(run_dir, facts, [{"name": "Keras", "metrics": found.metrics}])
     _save(network, run_dir / "model.keras")
-    predictions.draw(experiment, {"prediction": predictor}, run_dir / "predictions")
+    pictures = run_dir / "predictions"
+    predictions.draw(experiment, {"prediction": predictor}, pictures)
+    predictions.write_mistakes(mistakes, pictures, class_names=state.class_names)
+    confusion.write(run_dir, found.confusion, state.class_names)
     report = html.write(run_dir)
     metric = experiment.task.metric
     terminal.console.print(

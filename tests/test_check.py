@@ -81,12 +81,32 @@ def test_a_dynamic_shape_is_refused_by_layer():
         require(content, "float32")
 
 
-def test_the_command_prints_every_op_and_a_line_of_json(tmp_path, capsys):
+def test_the_command_counts_the_ops_and_ends_with_a_line_of_json(tmp_path, capsys):
     check.run(networks.file(tmp_path, "int8"), target=CPU)
-    *table, last = capsys.readouterr().out.strip().splitlines()
-    assert any("block_depthwise_conv" in line for line in table)
+    title, _, _, *table, last = capsys.readouterr().out.strip().splitlines()
+    assert title == "model_int8.tflite: int8, 16 ops, 0 refused"
+    numbers = {line.split()[0]: line.split()[1:] for line in table}
+    assert numbers["CONV_2D"] == ["3", "-"]
+    assert "block_depthwise_conv" not in "".join(table)
     assert json.loads(last)["precision"] == "int8"
     assert json.loads(last)["refused"] == []
+
+
+def test_the_command_lists_every_op_if_asked(tmp_path, capsys):
+    check.run(networks.file(tmp_path, "int8"), target=CPU, every=True)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if "block_depthwise_conv" in line)
+    assert line.split()[1:] == ["DEPTHWISE_CONV_2D", "block_depthwise_conv", "ok"]
+
+
+def test_the_command_lists_the_ops_that_are_refused(tmp_path, capsys):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.edited(networks.content("int8"), make_custom("MyOwn")))
+    with pytest.raises(failures.GateError):
+        check.run(path, target=CPU)
+    text = capsys.readouterr().out
+    assert "a custom op" in text
+    assert "block_depthwise_conv" not in text
 
 
 def test_the_command_ends_with_what_is_refused(tmp_path, capsys):

@@ -97,6 +97,9 @@ def test_help_and_list_answer_without_loading_a_framework(root, flag):
     [
         ([], "--experiment=NAME is missing"),
         (["--experimant=a"], "unrecognized arguments: --experimant=a"),
+        (["--experimant=a"], "; did you mean --experiment"),
+        (["--experiment=a", "--overrite"], "; did you mean --overwrite"),
+        (["--experiment=a", "--zzz"], "unrecognized arguments: --zzz (--help"),
         (["--exp=a"], "unrecognized arguments: --exp=a"),
         (["--experiment=a", "more"], "unrecognized arguments: more"),
         (["--experiment=a", "--run_dir"], "--run_dir: expected one argument"),

@@ -10,25 +10,40 @@ from official import bindings, catalog, experiment, gin
 from official.training import checkpoints, preparation, session
 from tflite_export import export, flatbuffer
 
-SHRINK = (
-    "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
-    "task.image_size = (64, 64)",
-    "task.crop_size = (64, 64)",
-    "task.class_weights = None",  # of as many values as the real data has classes
-    "task.backbone.width_multiplier = 0.35",
-    "train.batch_size = 2",
-    "trainer.epochs = 1",
-    "trainer.steps_per_epoch = 1",
-    "export.calibration_examples = 2",
-    "export.precisions = ('int8',)",
-)
+SHRINK = {
+    "": (
+        "task.image_size = (64, 64)",
+        "task.class_weights = None",  # of as many values as the real data has classes
+        "task.backbone.width_multiplier = 0.35",
+        "train.batch_size = 2",
+        "trainer.epochs = 1",
+        "trainer.steps_per_epoch = 1",
+        "export.calibration_examples = 2",
+        "export.precisions = ('int8',)",
+    ),
+    "segmentation": (
+        "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
+        "task.crop_size = (64, 64)",
+    ),
+    "classification": (
+        "dataset = @SyntheticCrops(side=64, train_size=4, val_size=2)",
+        "task.train_size = None",
+    ),
+}
+"""Bindings for every experiment, and for those of a task, by its module."""
+
 CPU = "configs/overlays/cpu.gin"
 NAMES = sorted(catalog.names())
 
 
+def _shrunk(name: str) -> experiment.Experiment:
+    task = type(experiment.load(name).task).__module__.rpartition(".")[2]
+    return experiment.load(name, settings=SHRINK[""] + SHRINK[task])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
-    shrunk = experiment.load(name, settings=SHRINK)
+    shrunk = _shrunk(name)
     session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
     assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 1
     network = checkpoints.inference_network(shrunk, tmp_path, "last")

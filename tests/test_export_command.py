@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from tflite_export import __main__ as command
-from tflite_export import predict, quiet
+from tflite_export import benchmark, predict, quiet
 
 FLAGS = {
     "export": {"--run_dir", "--precision", "--target", "--checkpoint", "--set"},
     "evaluate": {"model", "--experiment", "--set", "--limit"},
     "benchmark": {"models", "--threads"},
-    "check": {"model", "--target"},
+    "check": {"model", "--target", "--all"},
     "predict": {"model", "images", "--out"},
 }
 
@@ -98,6 +98,25 @@ def test_wrong_flags_are_one_line_and_status_2(arguments, capsys):
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["export", "--rundir=x"], "--run_dir"),
+        (["benchmark", "x.tflite", "--thread=2"], "--threads"),
+        (["check", "x.tflite", "--targt=cpu"], "--target"),
+        # Of the flags of the command that was given only.
+        (["predict", "x.tflite", "a.png", "--thread=2"], None),
+    ],
+)
+def test_a_mistyped_flag_gets_a_hint(arguments, hint, capsys):
+    status, line = failure(capsys, *arguments)
+    assert status == 2
+    if hint:
+        assert f"; did you mean {hint}" in line
+    else:
+        assert "--threads" not in line
+
+
 @pytest.mark.parametrize("name", ["benchmark", "check", "evaluate", "predict"])
 def test_a_damaged_file_is_one_line_and_status_2(name, tmp_path, capsys):
     path = tmp_path / "model.tflite"
@@ -141,6 +160,38 @@ def test_the_benchmark_ends_with_a_line_of_json(tmp_path, capsys):
     assert command.main(["benchmark", *paths]) == 0
     rows = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert [row["path"] for row in rows] == paths
+
+
+def test_the_table_of_the_benchmark_fits_eighty_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    row = benchmark.Figures(
+        path=pathlib.Path("export/model_int8_class_ids.tflite"),
+        size=12_345_678,
+        latency_ms=123.456,
+        rounds=60,
+        threads=1,
+        ops=1234,
+        partitions=12,
+        outside={"QUANTIZE": 2},
+        peak_memory=123_456_789,
+    )
+    benchmark.show([row])
+    title, head, line = capsys.readouterr().out.splitlines()
+    assert "1 thread" in title
+    assert head.split()[:6] == ["file", "MB", "ms", "ops", "parts", "peak"]
+    assert line.split() == (
+        [
+            "model_int8_class_ids.tflite",
+            "12.35",
+            "123.46",
+            "1234",
+            "12",
+            "123",
+            "2",
+            "QUANTIZE",
+        ]
+    )
+    assert max(len(title), len(head.rstrip()), len(line.rstrip())) <= 80
 
 
 def test_predictions_are_drawn_for_every_image(tmp_path, capsys):

@@ -1,13 +1,19 @@
+import dataclasses
+import json
+import pathlib
 import re
 
+import drawn
 import keras
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors_numpy
 
-from official import failures
-from official.backbones import base, mobilenet_v2, mobilenet_v3
-from official.heads import lraspp
-from official.weights import initialize
+from official import failures, gin
+from official.backbones import base, blocks, mobilenet_v2, mobilenet_v3
+from official.heads import classification, lraspp
+from official.layers import normalization
+from official.weights import download, initialize, published
 
 SMALL = mobilenet_v2.MobileNetV2(width_multiplier=0.35)
 
@@ -65,6 +71,7 @@ def test_a_keras_applications_file_of_v3_sets_the_backbone(tmp_path):
     network = _network(backbone)
     moved = initialize.initialize(network, backbone, str(tmp_path / "v3.weights.h5"))
     assert all(name.startswith("lraspp") for name in moved.random)
+    assert moved.warnings == ()
     np.testing.assert_array_equal(
         network.get_layer("C5_block3_squeeze_excite_expand_conv").get_weights()[0],
         model.get_layer("expanded_conv_10_squeeze_excite_conv_1").get_weights()[0],
@@ -88,22 +95,25 @@ def test_the_published_checkpoint_gives_the_features_that_keras_gives(shared):
     np.testing.assert_allclose(ours(batch), wanted, atol=1e-3)
 
 
-def test_the_width_of_a_keras_file_must_be_that_of_the_backbone(tmp_path):
+def test_of_a_keras_file_of_another_width_what_fits_is_taken_and_told(tmp_path):
     file, _ = _file_of_keras(tmp_path, alpha=0.5)
+    moved = initialize.initialize(_network(), SMALL, file)
     # The stems are 16 channels wide at both widths; 0.5 * 24 is 16, 0.35 * 24 is 8.
-    message = (
-        "v2.weights.h5 is of another variant or width than this MobileNetV2: layer "
-        "C2_block1_project_conv: kernel is (1, 1, 48, 16), wanted (1, 1, 48, 8)"
+    assert "stem_conv" in moved.taken
+    assert moved.skipped[0].layer == "C2_block1_project_conv"
+    assert moved.skipped[0].reason == "kernel is (1, 1, 48, 16), wanted (1, 1, 48, 8)"
+    assert moved.warnings[-1] == (
+        "only 20 of 104 layers of the backbone fit: are these weights of another "
+        "variant or width than the task's MobileNetV2?"
     )
-    with pytest.raises(failures.RequestError, match=re.escape(message)):
-        initialize.initialize(_network(), SMALL, file)
 
 
 def test_the_model_of_a_keras_file_must_be_that_of_the_backbone(tmp_path):
     file, _ = _file_of_keras(tmp_path)
     backbone = mobilenet_v3.MobileNetV3(variant="small")
     message = (
-        "another variant than this MobileNetV3: it has no layer 'conv' for stem_conv"
+        "is of another model than this MobileNetV3: it has 105 layers with weights, "
+        "not 94, or 92 without the classifier; 'conv' is not among them"
     )
     with pytest.raises(failures.RequestError, match=message):
         initialize.initialize(_network(backbone), backbone, file)
@@ -117,7 +127,6 @@ def test_a_reduced_tail_starts_afresh_and_is_told(tmp_path):
         _network(backbone), backbone, str(tmp_path / "v3.weights.h5")
     )
     lines = moved.summary().splitlines()
-    assert len(lines) == 3
     assert re.search(
         r"do not fit and start afresh: C5_block1_expand_conv \(kernel is "
         r"\(1, 1, 48, 288\), wanted \(1, 1, 48, 144\)\) and \d+ more",
@@ -186,7 +195,10 @@ def _unnamed(folder):
     [
         (lambda f: f / "absent.npz", "absent.npz: does not exist"),
         (lambda f: f, "neither checkpoints/best.npz nor checkpoints/last.npz"),
-        (lambda f: _damaged(f, "a.txt"), "a.txt: neither a run folder nor a .npz"),
+        (
+            lambda f: _damaged(f, "a.txt"),
+            "a.txt: neither a run folder nor a file of weights",
+        ),
         (lambda f: _damaged(f, "a.npz"), "a.npz: not a readable checkpoint"),
         (lambda f: _damaged(f, "a.weights.h5"), "not a Keras weight file"),
         (_unnamed, "has no named layers; write it with save_weights"),
@@ -197,3 +209,166 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, make, message):
     with pytest.raises(failures.RequestError, match=re.escape(message)) as caught:
         initialize.initialize(_network(), SMALL, str(make(tmp_path)))
     assert "\n" not in str(caught.value)
+
+
+TIMM = "timm:mobilenetv3_small_100"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache with the drawn weights of a network of PyTorch; nothing is downloaded."""
+    monkeypatch.setenv("MOBILE_VISION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "_open", None)
+    file = published.find(TIMM).file.path
+    file.parent.mkdir(parents=True)
+    safetensors_numpy.save_file(_drawn(TIMM), file)
+    return file
+
+
+def _drawn(name):
+    folder = pathlib.Path(__file__).parent / "goldens"
+    with np.load(folder / f"{name.replace(':', '_')}.npz") as archive:
+        return drawn.tensors(json.loads(archive["shapes"].tobytes()))
+
+
+def _classifier(backbone, *, classes=1000, fed="imagenet"):
+    images = keras.Input((64, 64, 3), name="images")
+    features = backbone(normalization.add(images, fed))
+    return keras.Model(images, classification.Classification()(features, classes))
+
+
+def test_named_weights_are_taken_from_the_cache_with_what_is_known_of_them(cache):
+    backbone = published.find(TIMM).backbone
+    network = _classifier(backbone)
+    moved = initialize.initialize(network, backbone, TIMM)
+    assert not moved.skipped
+    assert not moved.random
+    assert moved.warnings == ()
+    assert moved.source == "timm:mobilenetv3_small_100.lamb_in1k"
+    assert moved.provenance == {
+        "source": "timm:mobilenetv3_small_100.lamb_in1k",
+        "url": "https://huggingface.co/timm/mobilenetv3_small_100.lamb_in1k/resolve/"
+        "main/model.safetensors",
+        "licence": "Apache-2.0",
+        "training_data": "ImageNet-1k (ILSVRC 2012)",
+        "file": str(cache),
+        "sha256": download.digest_of(cache),
+    }
+
+
+def test_for_other_classes_all_but_the_last_layer_is_taken(cache):
+    backbone = published.find(TIMM).backbone
+    moved = initialize.initialize(_classifier(backbone, classes=5), backbone, TIMM)
+    assert [item.layer for item in moved.skipped] == ["classes"]
+    assert not moved.random
+    assert "classes (kernel is (1024, 1000), wanted (1024, 5))" in moved.summary()
+
+
+def test_what_the_weights_were_trained_in_is_told_as_bindings(cache):
+    backbone = mobilenet_v3.MobileNetV3(variant="small")
+    network = _classifier(backbone, fed="symmetric")
+    moved = initialize.initialize(network, backbone, TIMM)
+    bindings = (
+        "task.normalization = 'imagenet'",
+        "task.backbone.padding = 'symmetric'",
+        "task.backbone.norm.epsilon = 1e-05",
+    )
+    assert moved.warnings == (
+        "timm:mobilenetv3_small_100.lamb_in1k was trained otherwise; as it was: "
+        + ", ".join(bindings),
+    )
+    assert moved.warnings[0] in moved.summary()
+    assert [len(gin.parse(line, source="test")) for line in bindings] == [1, 1, 1]
+
+
+def test_a_file_of_pytorch_under_another_name_is_taken_with_its_conventions(
+    cache, tmp_path
+):
+    file = cache.rename(tmp_path / "mine.safetensors")
+    backbone = mobilenet_v3.MobileNetV3(variant="small")
+    moved = initialize.initialize(_classifier(backbone), backbone, str(file))
+    assert not moved.skipped
+    assert moved.warnings == (
+        "what is in mine.safetensors was trained otherwise; as it was: "
+        "task.backbone.padding = 'symmetric'",
+    )
+    assert set(moved.provenance) == {"source", "file", "sha256"}
+
+
+def test_a_file_under_its_published_name_is_known(cache, tmp_path):
+    file = cache.rename(tmp_path / cache.name)
+    backbone = published.find(TIMM).backbone
+    moved = initialize.initialize(_classifier(backbone), backbone, str(file))
+    assert moved.provenance["licence"] == "Apache-2.0"
+
+
+def test_another_architecture_is_refused_before_anything_is_downloaded(cache):
+    message = (
+        "init_from timm:mnasnet_100.rmsp_in1k is a MnasNet, the task's backbone a "
+        "MobileNetV2"
+    )
+    with pytest.raises(failures.RequestError, match=message):
+        initialize.initialize(_network(), SMALL, "timm:mnasnet_100")
+
+
+def test_fewer_blocks_than_the_network_has_are_another_variant(cache):
+    backbone = mobilenet_v3.MobileNetV3(variant="large")
+    with pytest.raises(failures.RequestError, match="it has 11 blocks, the network 15"):
+        initialize.initialize(_classifier(backbone), backbone, str(cache))
+
+
+def test_a_state_dict_of_another_library_is_refused(tmp_path):
+    file = tmp_path / "other.safetensors"
+    safetensors_numpy.save_file({"encoder.weight": np.zeros(3, "float32")}, file)
+    message = (
+        "neither timm's nor torchvision's mobile networks; its tensors are encoder"
+    )
+    with pytest.raises(failures.RequestError, match=message):
+        initialize.initialize(_network(), SMALL, str(file))
+
+
+def test_what_fits_nowhere_names_a_layer_and_both_shapes(cache):
+    tensors = {name: np.zeros((1, 1, 1, 1), "float32") for name in _drawn(TIMM)}
+    safetensors_numpy.save_file(tensors, cache)
+    backbone = published.find(TIMM).backbone
+    message = (
+        "nothing in it fits the network: stem_conv: kernel is (1, 1, 1, 1), wanted "
+        "(3, 3, 3, 16)"
+    )
+    with pytest.raises(failures.RequestError, match=re.escape(message)):
+        initialize.initialize(_classifier(backbone), backbone, TIMM)
+
+
+def test_a_head_that_uses_no_deep_level_takes_the_others(cache):
+    backbone = published.find(TIMM).backbone
+    images = keras.Input((64, 64, 3))
+    network = keras.Model(images, backbone(images)["C4"])
+    moved = initialize.initialize(network, backbone, TIMM)
+    assert not moved.skipped
+    assert not moved.random
+    assert moved.warnings == ()
+
+
+def test_a_run_that_started_from_weights_hands_on_where_they_are_from(tmp_path):
+    network = _network()
+    file = _checkpoint(tmp_path / "checkpoints", network)
+    known = {"source": "timm:x", "licence": "Apache-2.0", "sha256": "1"}
+    (tmp_path / "weights.json").write_text(json.dumps(known))
+    moved = initialize.initialize(network, SMALL, str(tmp_path))
+    assert moved.provenance == {
+        "source": f"{file}, which started from timm:x",
+        "licence": "Apache-2.0",
+        "file": file,
+        "sha256": download.digest_of(pathlib.Path(file)),
+    }
+
+
+def test_how_a_network_is_trained_does_not_count_as_a_difference(cache):
+    backbone = dataclasses.replace(
+        published.find(TIMM).backbone,
+        norm=blocks.Norm(epsilon=1e-5, momentum=0.9),
+        stochastic_depth=0.1,
+        output_stride=16,
+    )
+    moved = initialize.initialize(_classifier(backbone), backbone, TIMM)
+    assert moved.warnings == ()

@@ -1,5 +1,7 @@
 """What each field of an optimizer does to a step."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -65,3 +67,80 @@ def test_the_moving_average_trails_the_weights():
 def test_a_decay_of_one_is_refused():
     with pytest.raises(ValueError, match=r"ema_decay 1\.0: want at least 0, below 1"):
         optimizers.SGD(schedule=CONSTANT, ema_decay=1.0)
+
+
+SPECS = [
+    optimizers.SGD(schedule=CONSTANT),
+    optimizers.SGD(schedule=CONSTANT, nesterov=True, weight_decay=0.1),
+    optimizers.RMSProp(schedule=CONSTANT, weight_decay=0.1),
+    optimizers.AdamW(schedule=CONSTANT, weight_decay=0.1),
+]
+
+
+def after_steps(
+    spec: optimizers.Optimizer, factors: tuple[float, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Each weight after three steps with given gradients."""
+    random = np.random.default_rng(0)
+    variables = network().trainable_variables
+    for variable in variables:
+        variable.assign(random.normal(size=variable.shape))
+    optimizer = spec.build(variables, total_steps=9, steps_per_epoch=3, factors=factors)
+    optimizer.build(variables)
+    for _ in range(3):
+        optimizer.apply(
+            [
+                keras.ops.convert_to_tensor(random.normal(size=v.shape))
+                for v in variables
+            ],
+            variables,
+        )
+    return {v.path: np.asarray(v) for v in variables}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
+def test_a_factor_is_another_learning_rate_for_its_weight_alone(spec):
+    """Also for the decay, and where the rule divides by the gradient's size."""
+    names = list(after_steps(spec))
+    factors = tuple(0.25 if name.startswith("conv/") else 1.0 for name in names)
+    slow = dataclasses.replace(spec, schedule=schedules.Constant(learning_rate=0.125))
+    found = after_steps(spec, factors)
+    usual, slower = after_steps(spec), after_steps(slow)
+    for name in names:
+        wanted = slower if name.startswith("conv/") else usual
+        np.testing.assert_array_equal(found[name], wanted[name])
+        assert not np.allclose(usual[name], slower[name], atol=1e-3)
+
+
+def test_the_average_of_a_frozen_weight_is_the_weight():
+    variables = network().trainable_variables
+    spec = optimizers.SGD(schedule=CONSTANT, ema_decay=0.9)
+    optimizer = spec.build(variables, total_steps=9, steps_per_epoch=3)
+    optimizer.build(variables)
+    kernel, others = variables[0], variables[1:]
+    kernel.assign(np.full(kernel.shape, 0.1))
+    before = np.asarray(kernel)
+    kernel.trainable = False
+    for _ in range(20):
+        optimizer.apply([keras.ops.ones(v.shape) for v in others], others)
+    average = optimizer._model_variables_moving_average[0]
+    np.testing.assert_array_equal(np.asarray(average), before)
+    # Released, it is averaged from where it stood.
+    kernel.trainable = True
+    optimizer.apply([keras.ops.ones(v.shape) for v in variables], variables)
+    expected = 0.9 * before + 0.1 * np.asarray(kernel)
+    np.testing.assert_allclose(np.asarray(average), expected, rtol=1e-6)
+
+
+def test_the_end_of_fit_pairs_averages_with_all_variables():
+    variables = network().trainable_variables
+    spec = optimizers.SGD(schedule=CONSTANT, ema_decay=0.9)
+    optimizer = spec.build(variables, total_steps=9, steps_per_epoch=3)
+    optimizer.build(variables)
+    for _ in range(3):
+        optimizer.apply([keras.ops.ones(v.shape) for v in variables], variables)
+    averages = [np.asarray(v) for v in optimizer._model_variables_moving_average]
+    variables[0].trainable = False
+    optimizer.finalize_variable_values(variables[1:])
+    for variable, average in zip(variables, averages, strict=True):
+        np.testing.assert_array_equal(np.asarray(variable), average)

@@ -8,29 +8,29 @@ import pytest
 import rich.console
 
 from official import atomic
-from official.report import curves, history, html, pictures, terminal
+from official.report import confusion, curves, history, html, terminal
+from official.report.panels import base as panels
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 NAMES = ("road", "car", "a class with a very long name indeed")
+SEGMENTATION = panels.find("segmentation")
 
 
 def panel(maps: int, classes: int = 3):
     image = np.full((20, 40, 3), 128, np.uint8)
     ids = np.arange(20 * 40).reshape(20, 40) % classes
-    return pictures.segmentation_panel(
-        image,
-        {f"map {number}": ids for number in range(maps)},
-        class_names=NAMES,
-        palette=PALETTE,
-        width=80,
-    )
+    shown = {f"map {number}": {"class_ids": ids} for number in range(maps)}
+    return SEGMENTATION.draw(image, {}, shown, class_names=NAMES, palette=PALETTE)
+
+
+def truth_of(image, labels):
+    truth = SEGMENTATION.truth({"semantic": labels})
+    return SEGMENTATION.draw(image, truth, {}, class_names=NAMES, palette=PALETTE)
 
 
 def test_a_tile_shows_the_colors_of_its_classes():
     image = np.zeros((10, 10, 3), np.uint8)
-    drawn = pictures.segmentation_panel(
-        image, {"truth": np.ones((10, 10), int)}, class_names=NAMES, palette=PALETTE
-    )
+    drawn = truth_of(image, np.ones((10, 10), int))
     colors = np.asarray(drawn).reshape(-1, 3)
     # Blended over black: green, and neither red nor blue.
     assert (colors == (0, 165, 0)).all(axis=1).sum() > 400 * 400
@@ -38,21 +38,28 @@ def test_a_tile_shows_the_colors_of_its_classes():
 
 def test_unlabelled_pixels_are_black_and_not_in_the_legend():
     image = np.full((10, 10, 3), 200, np.uint8)
-    drawn = pictures.segmentation_panel(
-        image, {"truth": np.full((10, 10), 255)}, class_names=NAMES, palette=PALETTE
-    )
+    drawn = truth_of(image, np.full((10, 10), 255))
     assert (np.asarray(drawn) == 70).all(axis=-1).sum() > 400 * 400
     assert not (np.asarray(drawn) == PALETTE[0]).all(axis=-1).any()
 
 
 def test_more_than_three_tiles_stand_in_two_rows():
-    assert panel(2).width == pytest.approx(3 * 86, abs=12)
-    assert panel(3).width == pytest.approx(2 * 86, abs=12)
+    assert panel(2).width == pytest.approx(3 * 486, abs=12)
+    assert panel(3).width == pytest.approx(2 * 486, abs=12)
     assert panel(3).height > panel(2).height + 40
 
 
 def test_a_legend_that_is_too_wide_goes_on_in_the_next_line():
-    assert panel(1).height >= panel(1, classes=1).height + 18
+    ids = {"class_ids": np.arange(800).reshape(20, 40) % 60}
+    long = [f"a class with a long name {number}" for number in range(60)]
+    drawn = SEGMENTATION.draw(
+        np.zeros((20, 40, 3), np.uint8),
+        {},
+        {"map": ids},
+        class_names=long,
+        palette=PALETTE * 20,
+    )
+    assert drawn.height >= panel(1).height + 10 * 18
 
 
 def run_folder(folder, rows):
@@ -117,6 +124,40 @@ def test_the_page_is_whole_in_itself_and_shows_every_part(tmp_path):
 def test_a_run_without_an_export_has_a_page_too(tmp_path):
     run_folder(tmp_path, [{"name": "Keras", "metrics": METRICS}])
     assert "0.4321" in html.write(tmp_path).read_text()
+
+
+def test_metrics_of_any_task_are_shown(tmp_path):
+    metrics = {"top1": 0.8125, "top5": 0.9875, "accuracy/a<b": 0.625}
+    run_folder(tmp_path, [{"name": "Keras", "metrics": metrics}])
+    file = tmp_path / "result.json"
+    found = json.loads(file.read_text()) | {"metric": "top1"}
+    file.write_text(json.dumps(found))
+    confusion.write(tmp_path, np.array([[6, 2], [0, 1234]]), ("a<b", "c"))
+    page = html.write(tmp_path).read_text()
+    for part in ("0.8125", "0.9875", "Accuracy by class", "0.625"):
+        assert part in page, part
+    assert '<td>a&lt;b</td><td class="name">c</td><td>2</td><td>25.0 %</td>' in page
+    assert page.count("data:image/png;base64,") == 1
+    assert "Iou by class" not in page
+
+
+def test_tables_of_many_classes_are_folded_away(tmp_path):
+    metrics = METRICS | {f"iou/{number}": 0.5 for number in range(60)}
+    run_folder(tmp_path, [{"name": "Keras", "metrics": metrics}])
+    assert "<details><summary>61 classes" in html.write(tmp_path).read_text()
+
+
+def test_a_metric_that_could_not_be_measured_is_left_blank(tmp_path):
+    run_folder(tmp_path, [{"name": "Keras", "metrics": METRICS | {"iou/road": None}}])
+    assert "<td>road</td><td></td>" in html.write(tmp_path).read_text()
+
+
+def test_the_sheet_of_mistakes_comes_after_the_pictures(tmp_path):
+    run_folder(tmp_path, [])
+    for name in ("mistakes", "1"):
+        panel(1).save(tmp_path / "predictions" / f"{name}.png")
+    names = [path.stem for path in html._pictures(tmp_path)]
+    assert names == ["0", "1", "mistakes"]
 
 
 def test_a_history_with_gaps_comes_back(tmp_path):

@@ -71,6 +71,12 @@ def test_training_and_inference_forms_share_names_and_shapes():
     assert paths[0] == paths[1]
 
 
+def test_the_normalization_is_that_of_the_task():
+    task = dataclasses.replace(TASK, normalization="imagenet")
+    names = [layer.name for layer in task.build(num_classes=3, training=True).layers]
+    assert names[:3] == ["images", "normalize", "normalize_channels"]
+
+
 def test_logits_are_judged_at_the_size_of_each_original():
     logits = np.zeros((2, 2, 2, 3), np.float32)
     logits[0, :, 0, 1] = logits[0, :, 1, 2] = logits[1, ..., 2] = 5
@@ -127,6 +133,9 @@ def test_several_predictors_are_compared_with_the_first():
     assert found["constant"].agreement == 0.5
     assert found["constant"].metrics["mean_iou"] == pytest.approx(0.25)
     assert found["constant"].constant == pytest.approx(0.25)
+    np.testing.assert_array_equal(
+        found["constant"].confusion, [[8, 0, 0], [8, 0, 0], [0, 0, 0]]
+    )
 
 
 def test_an_empty_evaluation_set_is_refused():

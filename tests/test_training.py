@@ -182,6 +182,22 @@ def test_a_first_try_that_failed_does_not_lock_the_folder(tmp_path):
     run(small.experiment(epochs=1), tmp_path / "run")
 
 
+def test_the_folder_says_whose_weights_the_run_started_from(finished, tmp_path):
+    wanted = dataclasses.replace(
+        small.experiment(epochs=1), init_from=str(finished), seed=4
+    )
+    run(wanted, tmp_path / "run")
+    file = tmp_path / "run" / "weights.json"
+    content = json.loads(file.read_text())
+    assert content["file"] == str(checkpoints.path(finished, "best"))
+    assert len(content["sha256"]) == 64
+    # It stays when the run goes on, and a run from scratch has none.
+    more = dataclasses.replace(wanted, trainer=small.experiment(epochs=2).trainer)
+    run(more, tmp_path / "run")
+    assert json.loads(file.read_text()) == content
+    assert not (finished / "weights.json").exists()
+
+
 def test_evaluation_alone_keeps_the_rows_of_files_and_refuses_another_run(finished):
     saved = (finished / "result.json").read_text()
     content = json.loads(saved)

@@ -123,6 +123,7 @@ def _add_check(commands: Any) -> None:
         commands, "check", "op by op: does it fit; the last line is JSON", check
     )
     _model(flags)
+    flags.add_argument("--all", action="store_true", help="list the ops that fit, too")
     flags.add_argument("--target", choices=targets_base.names(), default="cpu")
 
 
@@ -197,7 +198,7 @@ def benchmark(given: argparse.Namespace) -> None:
 def check(given: argparse.Namespace) -> None:
     from tflite_export import check as check_lib
 
-    check_lib.run(given.model, target=targets_base.find(given.target))
+    check_lib.run(given.model, target=targets_base.find(given.target), every=given.all)
 
 
 def predict(given: argparse.Namespace) -> None:

@@ -71,11 +71,17 @@ def measure(paths: Sequence[pathlib.Path], *, threads: int = 1) -> list[Figures]
 
 
 def show(figures: Sequence[Figures]) -> None:
-    """Prints a table."""
-    table = rich.table.Table(title="threads: " + str(figures[0].threads))
+    """Prints a table; a line of 80 columns holds a file of ours."""
+    threads = figures[0].threads
+    table = rich.table.Table(
+        title=f"median latency with {threads} thread{'s' if threads > 1 else ''}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
     table.add_column("file", overflow="fold")
-    for title in ("MB", "median ms", "ops", "partitions", "peak MB"):
-        table.add_column(title, justify="right")
+    for title in ("MB", "ms", "ops", "parts", "peak MB"):
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column("not delegated", overflow="fold")
     for row in figures:
         table.add_row(

@@ -1,5 +1,6 @@
 """Whether a file holds what its precision promises."""
 
+import collections
 import dataclasses
 import json
 import pathlib
@@ -62,10 +63,13 @@ def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> No
         raise failures.GateError(summary(file.path, refused))
 
 
-def run(path: pathlib.Path, *, target: base.Target) -> None:
-    """Prints a table of the ops of a file from anyone; last a line of JSON.
+def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
+    """Prints what ops a file from anyone has, and what is wrong; last a line of JSON.
 
     The file is held to the precision that most of its convolutions have.
+
+    Args:
+        every: List every op with its layer, not only those that are refused.
 
     Raises:
         RequestError: If it is no model.
@@ -73,15 +77,15 @@ def run(path: pathlib.Path, *, target: base.Target) -> None:
     """
     file = flatbuffer.read(path)
     judged = verdicts(file, precision=file.precision, target=target)
-    table = rich.table.Table(title=f"{path.name}: {file.precision}, {len(judged)} ops")
-    table.add_column("", justify="right")
-    for title in ("op", "layer", "verdict"):
-        table.add_column(title, overflow="fold")
-    for number, verdict in enumerate(judged):
-        reason = "; ".join(verdict.problems) or "ok"
-        table.add_row(str(number), verdict.op, verdict.layer, reason)
-    rich.console.Console(markup=False).print(table)
     refused = [verdict for verdict in judged if verdict.problems]
+    console = rich.console.Console(markup=False)
+    # As a title it would be broken to the width of the table.
+    console.print(
+        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused\n"
+    )
+    console.print(_histogram(judged))
+    if every or refused:
+        console.print("", _listed(judged, every=every), sep="\n")
     content = {
         "model": str(path),
         "precision": file.precision,
@@ -102,6 +106,35 @@ def summary(path: pathlib.Path, refused: list[Verdict]) -> str:
     layer = f"layer {first.layer!r}" if first.layer else "a layer that it does not name"
     others = f" (and {len(refused) - 1} more ops)" if len(refused) > 1 else ""
     return f"{path}: {first.op} from {layer}: {first.problems[0]}{others}"
+
+
+def _histogram(judged: list[Verdict]) -> rich.table.Table:
+    table = _table(("op", "number", "refused"))
+    ops = collections.Counter(verdict.op for verdict in judged)
+    refused = collections.Counter(verdict.op for verdict in judged if verdict.problems)
+    for op, count in ops.most_common():
+        table.add_row(op, str(count), str(refused[op] or "-"))
+    return table
+
+
+def _listed(judged: list[Verdict], *, every: bool) -> rich.table.Table:
+    """Ops in the order of execution, numbered from 0."""
+    table = _table(("number", "op", "layer", "verdict"))
+    for number, verdict in enumerate(judged):
+        if every or verdict.problems:
+            reason = "; ".join(verdict.problems) or "ok"
+            table.add_row(str(number), verdict.op, verdict.layer, reason)
+    return table
+
+
+def _table(columns: tuple[str, ...]) -> rich.table.Table:
+    table = rich.table.Table(box=None, pad_edge=False)
+    for column in columns:
+        numbers = column in ("number", "refused")
+        table.add_column(
+            column, justify="right" if numbers else "left", overflow="fold"
+        )
+    return table
 
 
 def _problems(

@@ -2,10 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Callable
-from typing import NoReturn
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from official import failures
+from official import failures, spelling
 
 # C++ code of TensorFlow and its libraries reads these when it is loaded.
 _QUIET = {
@@ -18,8 +19,26 @@ _QUIET = {
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the flags."""
 
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message} (--help shows the flags)\n")
+        self.exit(2, f"error: {message}{self._hint()} (--help shows the flags)\n")
+
+    def _hint(self) -> str:
+        """The flag that the first unknown one may have been meant to be."""
+        known = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name in set(self._words) & set(action.choices):
+                    known |= set(action.choices[name]._option_string_actions)
+        given = [word.partition("=")[0] for word in self._words]
+        unknown = (w for w in given if w.startswith("--") and w[2:] and w not in known)
+        wrong = next(unknown, "")
+        return spelling.hint(wrong, sorted(known)) if wrong else ""
 
 
 def parser(prog: str, description: str | None, *, epilog: str) -> Parser:

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
 
 from official import experiment as experiment_lib
 from official import failures
 from official.report import terminal
 from official.tasks import evaluation
 from tflite_export import examples, interpreter, probe, results
+
+_MOST_CLASSES = 40
 
 
 def run(
@@ -38,7 +41,8 @@ def run(
         examples.evaluation_batches(experiment),
         class_names=experiment.dataset.class_names,
     )[model.name]
-    rows = [[name, f"{100 * value:.2f}"] for name, value in result.metrics.items()]
+    shown = _shown(result.metrics)
+    rows = [[name, f"{100 * value:.2f}"] for name, value in shown.items()]
     title = f"{model} on {result.examples} images"
     terminal.console.print(terminal.table(title, ("metric", "%"), rows))
     content = {
@@ -51,11 +55,18 @@ def run(
     print(json.dumps(content))
 
 
+def _shown(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What fits a screen: values of single classes only where they are few."""
+    overall = {name: value for name, value in metrics.items() if "/" not in name}
+    few = len(metrics) - len(overall) <= _MOST_CLASSES
+    return dict(metrics) if few else overall
+
+
 def _require_classes(runner: interpreter.Runner, classes: int) -> None:
-    """A file of logits tells how many classes it knows."""
-    logits = runner.file.outputs.get("logits")
-    if logits and logits.shape[-1] != classes:
+    """A file of logits or scores tells how many classes it knows."""
+    values = runner.outputs.get("logits") or runner.outputs.get("scores")
+    if values and values.shape[-1] != classes:
         raise failures.RequestError(
-            f"{runner.file.path}: tells {logits.shape[-1]} classes apart, the data set "
+            f"{runner.file.path}: tells {values.shape[-1]} classes apart, the data set "
             f"of the experiment has {classes}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from official import atomic
+from official import atomic, export_spec
 from official import experiment as experiment_lib
 from official.report import html, predictions, terminal
 from official.tasks import evaluation
@@ -85,7 +85,8 @@ def write(
     """Converts, checks and writes every file of an experiment, with its description.
 
     Returns:
-        The files by name ("int8", and "edgetpu int8" for a target other than the CPU).
+        The files by name: "int8", and what differs from the usual beside it, such as
+        "int8 class_ids"; so a file never takes the place of another variant.
 
     Raises:
         RunError: If the converter fails.
@@ -100,16 +101,21 @@ def write(
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
         rewritten = target.rewrite(network, precision)
-        graph = inference.build(rewritten, spec=spec, precision=precision)
+        graph = inference.build(
+            rewritten,
+            spec=spec,
+            precision=precision,
+            scores=experiment.task.score_activation,
+        )
         content = target.convert(graph, precision, spec=spec, calibration=images)
-        names = [precision] if spec.target == "cpu" else [spec.target, precision]
+        names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
         check.require(file, precision=precision, target=target)
         description = sidecar.describe(
             file,
             graph,
-            task=type(experiment.task).__name__,
+            task=experiment.task,
             precision=precision,
             class_names=experiment.dataset.class_names,
             palette=experiment.dataset.palette,
@@ -120,6 +126,23 @@ def write(
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / "labels.txt", labels)
     return files
+
+
+def _variant(spec: export_spec.Export, precision: str) -> list[str]:
+    """Words that tell the files of a network apart."""
+    usual = export_spec.Export()
+    words = [precision] if spec.target == usual.target else [spec.target, precision]
+    if spec.output != usual.output:
+        words.append(spec.output)
+    if spec.output_size != usual.output_size:
+        words.append(f"{spec.output_size}_size")
+    if spec.input_type != usual.input_type:
+        words.append(f"{spec.input_type}_in")
+    # Of the other precisions, and of class ids, the type is what it is.
+    free = precision == "int8" and spec.output != "class_ids"
+    if free and spec.output_type != usual.output_type:
+        words.append(f"{spec.output_type}_out")
+    return words
 
 
 def _with(
@@ -159,7 +182,9 @@ def _draw(
     # A float file shows what Keras shows.
     shown = {k: v for k, v in files.items() if "float" not in k} or files
     runners = {name: interpreter.Runner(path) for name, path in shown.items()}
-    reference = parity.keras_predictor(network, spec=experiment.export)
+    reference = parity.keras_predictor(
+        network, spec=experiment.export, scores=experiment.task.score_activation
+    )
     predictors: dict[str, evaluation.Predictor] = {parity.KERAS: reference, **runners}
     predictions.draw(experiment, predictors, run_dir / "predictions")
     return html.write(run_dir)

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from official import export_spec
+from official import export_spec, failures
 from official.layers import argmax
 
 _NORMALIZE = "normalize"
@@ -26,23 +26,32 @@ class Graph:
     offset: float = 0.0
 
 
-def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> Graph:
+def build(
+    network: keras.Model,
+    *,
+    spec: export_spec.Export,
+    precision: str,
+    scores: str = "softmax",
+) -> Graph:
     """A copy of the network for one file: batch 1, its input type, its output.
 
     An int8 file that takes integers has no normalisation among its ops: the input's
-    quantisation parameters are the normalisation. All others have it inside.
+    quantisation parameters are the normalisation. All others have it inside. What
+    follows it for each channel stays among the ops of every file.
 
     Args:
         network: Input `[None, H, W, 3]`, float32 pixels 0..255, that goes into a
             `Rescaling` named "normalize"; outputs a dict.
+        scores: What makes scores of the logits; see `finish`.
 
     Raises:
         ValueError: If the network has no such layer.
+        RequestError: As `finish`.
     """
     normalize = _normalize(network)
     if precision == "int8" and spec.input_type != "float32":
         model = _clone(network, dtype="float32", normalize=None)
-        model = finish(model, spec)
+        model = finish(model, spec, scores=scores)
         return Graph(model=model, scale=normalize.scale, offset=normalize.offset)
     if spec.input_type == "int8":
         # The file is fed pixel - 128; the layer makes up for it.
@@ -52,16 +61,23 @@ def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> 
             name=_NORMALIZE,
         )
         shifted = _clone(network, dtype="int8", normalize=normalize)
-        return Graph(model=finish(shifted, spec), offset=-128.0)
+        return Graph(model=finish(shifted, spec, scores=scores), offset=-128.0)
     model = _clone(network, dtype=spec.input_type, normalize=normalize)
-    return Graph(model=finish(model, spec))
+    return Graph(model=finish(model, spec, scores=scores))
 
 
-def finish(model: keras.Model, spec: export_spec.Export) -> keras.Model:
-    """The network with the output that a file has: its size, logits or class ids.
+def finish(
+    model: keras.Model, spec: export_spec.Export, *, scores: str = "softmax"
+) -> keras.Model:
+    """The network with the output that a file has: its size, and what is in it.
 
     Args:
-        model: Input `[B, H, W, 3]`; its outputs hold "logits".
+        model: Input `[B, H, W, 3]`; its outputs hold "logits" `[..., C]`.
+        scores: "softmax" or "sigmoid": what makes scores of the logits.
+
+    Raises:
+        RequestError: If a file that gives one class is asked for where there may be
+            several.
     """
     outputs = dict(model.output)
     logits = outputs.pop("logits")
@@ -72,7 +88,14 @@ def finish(model: keras.Model, spec: export_spec.Export) -> keras.Model:
         )
         logits = resize(logits)
     if spec.output == "class_ids":
+        if scores == "sigmoid":
+            raise failures.RequestError(
+                "export.output = 'class_ids' gives one class, and the task may see "
+                "several in an image; set export.output = 'scores' or 'logits'"
+            )
         outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
+    elif spec.output == "scores":
+        outputs["scores"] = keras.layers.Activation(scores, name="scores")(logits)
     else:
         outputs["logits"] = logits
     return keras.Model(model.input, outputs, name="network")

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from official import failures
+from official import export_spec, failures
 from tflite_export import calibration, flatbuffer, quiet
+
+# Ops whose output means what their input means.
+_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
 
 
 def load(path: pathlib.Path | str, *, threads: int = 1) -> Any:
@@ -42,6 +45,9 @@ class Runner:
 
     The file must take one image `[1, H, W, 3]` and be trusted: see `probe`.
 
+    `image_size` is the height and width that it takes; `outputs` are its outputs by
+    what they are: "logits", "scores" or "class_ids" where that can be told.
+
     Args:
         path: The file.
         threads: Of the CPU.
@@ -62,9 +68,10 @@ class Runner:
             )
         self.image_size: tuple[int, int] = (int(shape[1]), int(shape[2]))
         self._input = details[0]
-        self._outputs = {
+        self.outputs = _named_outputs(self.file)
+        self._details = {
             name: _detail(self._interpreter, tensor.index)
-            for name, tensor in _named_outputs(self.file).items()
+            for name, tensor in self.outputs.items()
         }
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -92,7 +99,7 @@ class Runner:
         self._interpreter.invoke()
         return {
             name: _real(self._interpreter.get_tensor(detail["index"]), detail)
-            for name, detail in self._outputs.items()
+            for name, detail in self._details.items()
         }
 
 
@@ -117,8 +124,15 @@ def _detail(loaded: Any, index: int) -> Any:
 
 
 def _named_outputs(file: flatbuffer.File) -> dict[str, flatbuffer.Tensor]:
-    """Files of others have no names: a lone output tells by its type what it is."""
-    if len(file.outputs) != 1 or set(file.outputs) & {"logits", "class_ids"}:
+    """Files of others have no such names: a lone output tells what it is."""
+    if len(file.outputs) != 1 or set(file.outputs) & set(export_spec.OUTPUTS):
         return file.outputs
     (tensor,) = file.outputs.values()
-    return {"class_ids" if tensor.dtype in ("INT32", "INT64") else "logits": tensor}
+    if tensor.dtype in ("INT32", "INT64"):
+        return {"class_ids": tensor}
+    makers = {output.index: op for op in file.ops for output in op.outputs}
+    op, seen = makers.get(tensor.index), 0
+    while op and op.name in _SAME_VALUES and seen < len(file.ops):
+        op, seen = makers.get(op.inputs[0].index), seen + 1
+    scores = op is not None and op.name in ("SOFTMAX", "LOGISTIC")
+    return {"scores" if scores else "logits": tensor}

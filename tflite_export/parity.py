@@ -61,14 +61,15 @@ def measure(
         spec: Of the files.
         batches: Of the evaluation set.
     """
-    predictors = {KERAS: keras_predictor(network, spec=spec)}
+    reference = keras_predictor(network, spec=spec, scores=task.score_activation)
+    predictors: dict[str, evaluation.Predictor] = {KERAS: reference}
     for name, path in files.items():
         predictors[name] = interpreter.Runner(path)
     return evaluation.evaluate(task, predictors, batches, class_names=class_names)
 
 
 def keras_predictor(
-    network: keras.Model, *, spec: export_spec.Export
+    network: keras.Model, *, spec: export_spec.Export, scores: str = "softmax"
 ) -> evaluation.Predictor:
     """The network as a predictor: the function that a float file of `spec` is.
 
@@ -76,8 +77,11 @@ def keras_predictor(
     than 0.1 % of the pixels of a segmentation to another class: rounding resized images
     to 8 bits, and enlarging class ids, which is done by the nearest one, instead of
     logits. An app does the same whatever it runs; what is compared is the file.
+
+    Args:
+        scores: As of `inference.finish`.
     """
-    finished = inference.finish(network, spec)
+    finished = inference.finish(network, spec, scores=scores)
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:
         if spec.input_type != "float32":

@@ -1,14 +1,15 @@
-"""Draws what a .tflite file makes of images."""
+"""Draws what a .tflite file makes of images, and prints what can be said in words."""
 
-import io
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from official import atomic, failures
-from official.data import decoding, palettes, transforms
-from official.report import pictures, terminal
+from official import failures
+from official.data import crops, decoding, palettes, transforms
+from official.report import predictions, terminal
+from official.report.panels import base as panels
 from tflite_export import interpreter, probe, sidecar
 
 
@@ -17,61 +18,72 @@ def run(
 ) -> None:
     """Writes a picture for each image to the folder `out` and prints its path.
 
-    Names and colors of classes come from the description beside the file; without one
-    they are numbers and made up.
+    What the outputs are, the names and colors of classes, and what of an image the file
+    is shown come from the description beside the file. Without one the form of the
+    output tells, names are numbers, colors made up, and the whole image is shown.
 
     Raises:
-        RequestError: If the file is not a model for segmentation, or a picture would
-            overwrite an image.
+        RequestError: If the outputs are not those of a task that can be drawn, or a
+            picture would overwrite an image.
         DataError: If an image cannot be read.
     """
     files = _files(images, out)
     _require_kept(images, files)
     probe.run(model)
     runner = interpreter.Runner(model)
-    classes = _class_count(runner)
     description = sidecar.read(model)
+    panel, classes = _panel(runner, description)
     names = description.get("class_names", [f"class {i}" for i in range(classes)])
     palette = description.get("palette", palettes.distinct(classes))
     for path, file in zip(images, files, strict=True):
         image = decoding.image(path)
-        panel = pictures.segmentation_panel(
+        found = predict(runner, image, panel=panel, description=description)
+        picture = panel.draw(
             image,
-            {model.name: class_ids(runner, image)},
+            {},
+            {model.name: found},
             class_names=names,
             palette=[tuple(color) for color in palette],
         )
-        content = io.BytesIO()
-        panel.save(content, "PNG")
-        atomic.write(file, content.getvalue())
+        predictions.write(picture, file)
         terminal.console.print(str(file))
+        for line in panel.lines(found, names):
+            terminal.console.print(f"  {line}")
 
 
-def class_ids(runner: interpreter.Runner, image: np.ndarray) -> np.ndarray:
-    """int32 `[H, W]`, the class of each pixel of a uint8 image `[H, W, 3]`."""
+def predict(
+    runner: interpreter.Runner,
+    image: np.ndarray,
+    *,
+    panel: panels.Panel,
+    description: Mapping[str, Any],
+) -> panels.Predictions:
+    """What a file makes of one image, uint8 `[H, W, 3]`."""
+    share = description.get("preprocessing", {}).get("shown_share")
+    if share is None:
+        pixels = transforms.resize(image, runner.image_size)
+    else:
+        pixels = crops.center_crop(image, size=runner.image_size, share=share)
+    outputs = runner(np.asarray(pixels)[None])
     height, width = image.shape[:2]
-    pixels = np.asarray(transforms.resize(image, runner.image_size))
-    outputs = runner(pixels[None])
-    if "class_ids" in outputs:
-        ids = outputs["class_ids"][0].astype(np.int32)
-        return np.asarray(transforms.resize_labels(ids, (height, width)))
-    logits = np.asarray(transforms.resize(outputs["logits"][0], (height, width)))
-    return logits.argmax(axis=-1).astype(np.int32)
+    activation = description.get("score_activation", "softmax")
+    return panel.decide(outputs, (height, width), scores=activation)
 
 
-def _class_count(runner: interpreter.Runner) -> int:
-    outputs = runner.file.outputs
-    shapes = {name: tensor.shape for name, tensor in outputs.items()}
-    if len(shapes) == 1:
-        (shape,) = shapes.values()
-        if len(shape) == 4 and shape[3] > 1:
-            return shape[3]
-        if len(shape) == 3:
-            return 256
-    raise failures.RequestError(
-        f"{runner.file.path}: gives {shapes}, want class scores [1, h, w, C] or class "
-        "ids [1, h, w]: only segmentation is drawn"
-    )
+def _panel(
+    runner: interpreter.Runner, description: Mapping[str, Any]
+) -> tuple[panels.Panel, int]:
+    """What draws the outputs of a file, and how many classes it knows."""
+    shapes = {name: tensor.shape for name, tensor in runner.outputs.items()}
+    panel = panels.of_outputs(shapes, task=description.get("task"))
+    classes = panel.classes(shapes) if panel else None
+    if panel is None or classes is None:
+        raise failures.RequestError(
+            f"{runner.file.path}: gives {shapes}, want class scores of the image "
+            "[1, C] or of its pixels [1, h, w, C], or class ids [1] or [1, h, w]: "
+            "nothing else is drawn"
+        )
+    return panel, classes
 
 
 def _files(images: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:

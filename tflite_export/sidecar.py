@@ -7,6 +7,7 @@ from typing import Any
 
 from official import failures
 from official.data import base as data_base
+from official.tasks import base as tasks_base
 from tflite_export import flatbuffer, inference
 
 
@@ -19,7 +20,7 @@ def describe(
     file: flatbuffer.File,
     graph: inference.Graph,
     *,
-    task: str,
+    task: tasks_base.Task,
     precision: str,
     class_names: Sequence[str],
     palette: Sequence[data_base.Color],
@@ -29,17 +30,21 @@ def describe(
     Args:
         file: As it was read back.
         graph: What it was made from.
-        task: What its outputs are, by the name of the task's class.
+        task: Says what its outputs are, and what of an image the file is shown.
         precision: One of `official.export_spec.PRECISIONS`.
     """
     return {
         "model": file.path.name,
-        "task": task,
+        "task": type(task).__name__,
         "precision": precision,
         "inputs": [_tensor(name, t) for name, t in file.inputs.items()],
         "outputs": [_tensor(name, t) for name, t in file.outputs.items()],
-        "preprocessing": _preprocessing(file, graph),
-        "postprocessing": {n: _postprocessing(n, t) for n, t in file.outputs.items()},
+        "preprocessing": _preprocessing(file, graph, task.shown_share),
+        "score_activation": task.score_activation,
+        "postprocessing": {
+            name: _postprocessing(name, tensor, task.score_activation)
+            for name, tensor in file.outputs.items()
+        },
         "class_names": list(class_names),
         "palette": [list(color) for color in palette],
     }
@@ -60,7 +65,10 @@ def read(model: pathlib.Path) -> dict[str, Any]:
         colors = all(len(c) == 3 and all(0 <= v <= 255 for v in c) for c in palette)
         if not (colors and len(names) == len(palette) and all(map(str, names))):
             raise ValueError("class_names and palette do not fit")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        share = content.get("preprocessing", {}).get("shown_share")
+        if not (share is None or 0 < share <= 1):
+            raise ValueError(f"shown_share {share}: want (0, 1]")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise failures.RequestError(
             f"{path}: not the description of a model ({type(error).__name__}: "
             f"{error}); export again, or move it away to go on without names"
@@ -68,14 +76,24 @@ def read(model: pathlib.Path) -> dict[str, Any]:
     return content
 
 
-def _postprocessing(name: str, tensor: flatbuffer.Tensor) -> str:
+def _postprocessing(name: str, tensor: flatbuffer.Tensor, activation: str) -> str:
+    pixels = len(tensor.shape) > (1 if name == "class_ids" else 2)
     if name == "class_ids":
-        return "index into class_names, for each pixel"
+        return f"index into class_names, for {'each pixel' if pixels else 'the image'}"
     real = "real value = scale * (stored - zero_point); " if tensor.scales else ""
-    return (
-        f"{real}the class of a pixel is the channel with the largest value; to "
-        "enlarge, interpolate the channels (bilinear, half-pixel centers) before that"
-    )
+    if pixels:
+        return (
+            f"{real}the class of a pixel is the channel with the largest value; to "
+            "enlarge, interpolate the channels (bilinear, half-pixel centers) before "
+            "that"
+        )
+    if activation == "sigmoid":
+        score = "scores, 0..1" if name == "scores" else "score = 1 / (1 + exp(-value))"
+        return f"{real}{score}; each class with a score of 0.5 or more is in the image"
+    score = "scores, 0..1, that add up to 1"
+    if name != "scores":
+        score = "the softmax of all values is the scores"
+    return f"{real}{score}; the class of the image is the one with the largest value"
 
 
 def _tensor(name: str, tensor: flatbuffer.Tensor) -> dict[str, Any]:
@@ -90,7 +108,9 @@ def _tensor(name: str, tensor: flatbuffer.Tensor) -> dict[str, Any]:
     return described
 
 
-def _preprocessing(file: flatbuffer.File, graph: inference.Graph) -> dict[str, str]:
+def _preprocessing(
+    file: flatbuffer.File, graph: inference.Graph, share: float | None
+) -> dict[str, Any]:
     (tensor,) = file.inputs.values()
     height, width = tensor.shape[1:3]
     stored = {
@@ -100,11 +120,23 @@ def _preprocessing(file: flatbuffer.File, graph: inference.Graph) -> dict[str, s
     }[tensor.dtype]
     return {
         "image": "RGB, upright: any EXIF orientation is applied first",
-        "resize": f"to {height} x {width} (height x width), bilinear, half-pixel "
-        "centers, no antialiasing; the aspect ratio is not kept",
+        "shown_share": share,
+        "resize": f"{_window(height, width, share)} to {height} x {width} (height x "
+        "width), bilinear, half-pixel centers, no antialiasing"
+        + ("; the aspect ratio is not kept" if share is None else ""),
         "values": f"{tensor.dtype.lower()} {stored}",
         "normalization": _normalization(tensor, graph),
     }
+
+
+def _window(height: int, width: int, share: float | None) -> str:
+    if share is None:
+        return "the whole image"
+    return (
+        f"first cut out the central window of the shape {height} : {width} (height : "
+        f"width) whose sides are {share:g} of the largest such window's, in whole "
+        "pixels; the window"
+    )
 
 
 def _normalization(tensor: flatbuffer.Tensor, graph: inference.Graph) -> str:

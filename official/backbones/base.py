@@ -13,7 +13,8 @@ Features = dict[str, keras.KerasTensor]
 `C{k}_expand`: the expansion of the first block of level k, before its depthwise
 convolution, thus at the stride of level k - 1 (SSDLite taps `C5_expand`).
 `C{k}_depthwise`: the depthwise output (after norm and activation, before
-squeeze-excite) of the last block of level k (the panoptic heads' tap).
+squeeze-excite) of the last block of level k that has one between expansion and
+projection (the panoptic heads' tap).
 `C5_project`: the output of the last block, before the last 1x1 convolution.
 `embedding`: `[B, 1, 1, C]`, what the architecture's classifier reads: C5 pooled and,
 where it has one, through the 1x1 convolution that follows.

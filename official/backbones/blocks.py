@@ -16,6 +16,8 @@ from official.layers import batch_norm, hard_swish
 
 OUTPUT_STRIDES = (8, 16, 32)
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "gelu")
+RELUS = ("relu", "relu6")
+GATES = ("hard_sigmoid", "sigmoid")
 PADDINGS = ("same", "symmetric")
 """How strided convolutions are padded on even sizes: "same" puts the odd pixel behind,
 as TensorFlow; "symmetric" pads both sides alike, as PyTorch, whose weights want it."""
@@ -153,6 +155,7 @@ class InvertedResidual:
         filters: Channels of the output.
         activation: One of `ACTIVATIONS`.
         squeezed: Channels inside squeeze-and-excite; 0 leaves it out.
+        gate: Of squeeze-and-excite, one of `GATES`.
         residual: Add the input where the shapes allow it.
     """
 
@@ -162,6 +165,7 @@ class InvertedResidual:
     filters: int
     activation: str
     squeezed: int = 0
+    gate: str = "hard_sigmoid"
     residual: bool = True
 
     def __call__(self, inputs: keras.KerasTensor, placed: PlacedBlock) -> base.Features:
@@ -188,7 +192,10 @@ class InvertedResidual:
         )
         if self.squeezed:
             features = squeeze_excite(
-                features, self.squeezed, name=f"{name}_squeeze_excite"
+                features,
+                self.squeezed,
+                gate=self.gate,
+                name=f"{name}_squeeze_excite",
             )
         features = conv_norm(features, self.filters, norm=norm, name=f"{name}_project")
         if self.residual:
@@ -266,8 +273,9 @@ def place(
     norm: Norm = Norm(),
     padding: str = "same",
     stochastic_depth: float = 0.0,
+    stem_stride: int = 2,
 ) -> Iterator[PlacedBlock]:
-    """Names the blocks after a stem of stride 2 and trades strides for dilation.
+    """Names the blocks after a stem and trades strides for dilation.
 
     A level is named by the stride that its blocks have at output stride 32. Once the
     output stride is reached, a stride of 2 doubles the dilation instead, beginning with
@@ -276,7 +284,7 @@ def place(
     Args:
         stochastic_depth: Drop rate of the last block; it grows linearly with depth.
     """
-    nominal_stride, number, dilation = 2, 0, 1
+    nominal_stride, number, dilation = stem_stride, 0, 1
     for index, block in enumerate(blocks):
         number = 1 if block.stride > 1 else number + 1
         nominal_stride *= block.stride
@@ -296,18 +304,22 @@ def place(
 
 
 def add_blocks(
-    features: keras.KerasTensor, placed: Iterable[PlacedBlock]
+    features: keras.KerasTensor, placed: Iterable[PlacedBlock], *, level: int = 1
 ) -> base.Features:
-    """Adds blocks; returns the features that `official.backbones.base` names."""
-    taps = {"C1": features}
+    """Adds blocks; returns the features that `official.backbones.base` names.
+
+    Args:
+        level: Of the features given.
+    """
+    taps = {f"C{level}": features}
     for item in placed:
-        level = f"C{item.level}"
+        key = f"C{item.level}"
         new = item.block(features, item)
-        features = taps[level] = new["output"]
+        features = taps[key] = new["output"]
         if item.number == 1 and "expand" in new:
-            taps[f"{level}_expand"] = new["expand"]
+            taps[f"{key}_expand"] = new["expand"]
         if "depthwise" in new:
-            taps[f"{level}_depthwise"] = new["depthwise"]
+            taps[f"{key}_depthwise"] = new["depthwise"]
     return taps
 
 
@@ -414,31 +426,45 @@ def _finished(
 
 
 def squeeze_excite(
-    features: keras.KerasTensor, squeezed: int, *, name: str
+    features: keras.KerasTensor,
+    squeezed: int,
+    *,
+    name: str,
+    gate: str = "hard_sigmoid",
 ) -> keras.KerasTensor:
     """Multiplies each channel by a gate made of the means of all channels.
 
-    Hu et al., 2017, https://arxiv.org/abs/1709.01507, with the hard-sigmoid gate of
-    MobileNetV3 (https://arxiv.org/abs/1905.02244, section 5.3).
+    Hu et al., 2017, https://arxiv.org/abs/1709.01507.
+
+    Args:
+        squeezed: Channels of the hidden layer.
+        gate: "sigmoid", or "hard_sigmoid" as in MobileNetV3
+            (https://arxiv.org/abs/1905.02244, section 5.3).
     """
-    gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(
+    gates = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_pool")(
         features
     )
-    gate = keras.layers.Conv2D(
+    gates = keras.layers.Conv2D(
         squeezed,
         1,
         kernel_initializer=kernel_initializer(),
         name=f"{name}_reduce_conv",
-    )(gate)
-    gate = activation_layer("relu", f"{name}_reduce_activation")(gate)
-    gate = keras.layers.Conv2D(
+    )(gates)
+    gates = activation_layer("relu", f"{name}_reduce_activation")(gates)
+    gates = keras.layers.Conv2D(
         features.shape[-1],
         1,
         kernel_initializer=kernel_initializer(),
         name=f"{name}_expand_conv",
-    )(gate)
-    gate = hard_swish.HardSigmoid(name=f"{name}_gate")(gate)
-    return keras.layers.Multiply(name=f"{name}_multiply")([features, gate])
+    )(gates)
+    gates = _gate_layer(gate, f"{name}_gate")(gates)
+    return keras.layers.Multiply(name=f"{name}_multiply")([features, gates])
+
+
+def _gate_layer(kind: str, name: str) -> keras.layers.Layer:
+    if kind == "sigmoid":
+        return keras.layers.Activation("sigmoid", name=name)
+    return hard_swish.HardSigmoid(name=name)
 
 
 def activation_layer(kind: str, name: str) -> keras.layers.Layer:

@@ -53,6 +53,8 @@ class MobileNetV2(base.Backbone):
         width_multiplier: Factor of all widths; below 1 the last convolution keeps
             its 1280 channels.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
+        stem_stride: 1 suits images of 32 pixels or so: every feature then has half the
+            stride that its name says.
         padding: One of `blocks.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
@@ -60,6 +62,7 @@ class MobileNetV2(base.Backbone):
 
     width_multiplier: float = 1.0
     output_stride: int = 32
+    stem_stride: int = 2
     padding: str = "same"
     stochastic_depth: float = 0.0
     norm: blocks.Norm = blocks.Norm()
@@ -67,6 +70,7 @@ class MobileNetV2(base.Backbone):
     def __post_init__(self) -> None:
         blocks.check_positive(self, "width_multiplier")
         blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
+        blocks.check_choice(self, "stem_stride", (1, 2))
         blocks.check_choice(self, "padding", blocks.PADDINGS)
         blocks.check_rate(self, "stochastic_depth")
 
@@ -75,7 +79,7 @@ class MobileNetV2(base.Backbone):
             images,
             self._stem_filters(),
             kernel=3,
-            stride=2,
+            stride=self.stem_stride,
             norm=self.norm,
             padding=self.padding,
             activation="relu6",

@@ -19,6 +19,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     `synchronized=True` has no effect on backends other than TensorFlow: on JAX a batch
     split over devices is one array, whose statistics are global already.
+
+    Attributes:
+        use_batch_statistics: What counts instead of `training` in a call: True (batch
+            statistics, which move the moving ones), False (moving statistics, which
+            stay as they are) or None. For fine-tuning; it is not saved.
     """
 
     def __init__(
@@ -29,6 +34,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(
             axis=axis, synchronized=synchronized and on_tensorflow, **settings
         )
+        self.use_batch_statistics: bool | None = None
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalizes.
@@ -37,6 +43,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             inputs: `[B, H, W, C]`, or any shape that the Keras layer takes.
             training: Use the statistics of this batch, and update the moving ones.
         """
+        if self.use_batch_statistics is not None:
+            training = self.use_batch_statistics
         if training and self.trainable and mask is None and self._is_fusible(inputs):
             return self._fused(inputs)
         return super().call(inputs, training=training, mask=mask)

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from official.optim import clipping, schedules
+from official.optim import clipping, rates, schedules
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,13 @@ class Optimizer(abc.ABC):
         *,
         total_steps: int,
         steps_per_epoch: int,
+        factors: Sequence[float] = (),
     ) -> keras.optimizers.Optimizer:
-        """The optimizer for the trainable variables of a network."""
+        """The optimizer for the trainable variables of a network.
+
+        Args:
+            factors: Of the learning rate, one for each variable; empty is 1 for all.
+        """
         optimizer = self.rule(
             self.schedule.build(
                 total_steps=total_steps, steps_per_epoch=steps_per_epoch
@@ -59,6 +64,10 @@ class Optimizer(abc.ABC):
         optimizer.exclude_from_weight_decay(var_list=spared)
         if self.clip_norm is not None:
             clipping.clip_over_replicas(optimizer)
+        if any(factor != 1.0 for factor in factors):
+            rates.scale(optimizer, factors)
+        if self.ema_decay:
+            rates.spare_frozen(optimizer)
         return optimizer
 
     def _shared(self) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 import base64
 import io
 import pathlib
-from typing import Any
 
 import jinja2
 from PIL import Image
 
 from official import atomic
-from official.report import curves, history, result
+from official.report import confusion, curves, history, result
 
 _PICTURE_WIDTH = 1400
+
+_ClassRow = tuple[str, list[float | None]]
+"""A class, and its value in every row of the result."""
 
 
 def write(run_dir: pathlib.Path) -> pathlib.Path:
@@ -28,15 +30,17 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["words"] = _words
+    results = found.get("rows", [])
+    confused = confusion.read(run_dir)
     page = environment.get_template("report.html.jinja").render(
         result=found,
-        classes=_classes(found.get("rows", [])),
-        curves=curves.svg(
-            rows, [["loss"], [f"val_{metric}", "val_pixel_accuracy"], ["learning_rate"]]
-        )
-        if rows
-        else "",
+        metrics=_overall(results, metric),
+        tables=_by_class(results),
+        curves=curves.svg(rows, _plots(rows, metric)) if rows else "",
         pictures=[_data_url(path) for path in _pictures(run_dir)],
+        confusion=_png_url(run_dir / confusion.PICTURE) if confused else "",
+        pairs=confusion.pairs(*confused) if confused else [],
         config=(run_dir / "config.gin").read_text(),
     )
     file = run_dir / "report.html"
@@ -44,21 +48,40 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
     return file
 
 
-def _classes(rows: list[dict[str, Any]]) -> list[tuple[str, list[float | None]]]:
-    """IoU of each class, for every row of the result."""
-    names = list(
-        dict.fromkeys(
-            key for row in rows for key in row["metrics"] if key.startswith("iou/")
-        )
-    )
-    return [
-        (name.removeprefix("iou/"), [row["metrics"].get(name) for row in rows])
-        for name in names
-    ]
+def _overall(rows: list[result.Row], metric: str) -> list[str]:
+    """Names of what is measured over all classes, the main metric first."""
+    names = dict.fromkeys(key for row in rows for key in row["metrics"])
+    return sorted((name for name in names if "/" not in name), key=metric.__ne__)
+
+
+def _by_class(rows: list[result.Row]) -> list[tuple[str, list[_ClassRow]]]:
+    """What is measured of each class: tables by the word before the slash."""
+    keys = dict.fromkeys(key for row in rows for key in row["metrics"] if "/" in key)
+    tables: dict[str, list[_ClassRow]] = {}
+    for key in keys:
+        measure, _, name = key.partition("/")
+        values = [row["metrics"].get(key) for row in rows]
+        tables.setdefault(measure, []).append((name, values))
+    return list(tables.items())
+
+
+def _plots(rows: list[dict[str, str]], metric: str) -> list[list[str]]:
+    """Columns that share a plot: losses, metrics over all classes, the rate."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    judged = [n for n in names if n.startswith("val_") and "/" not in n]
+    main = f"val_{metric}"
+    others = [name for name in judged if name not in (main, "val_loss")]
+    return [["loss", "val_loss"], [main, *others[:3]], ["learning_rate"]]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _pictures(run_dir: pathlib.Path) -> list[pathlib.Path]:
-    return sorted((run_dir / "predictions").glob("*.png"))
+    """By number, then the others by name."""
+    found = (run_dir / "predictions").glob("*.png")
+    return sorted(found, key=lambda path: (not path.stem.isdigit(), path.name))
 
 
 def _data_url(path: pathlib.Path) -> str:
@@ -68,3 +91,7 @@ def _data_url(path: pathlib.Path) -> str:
         picture.convert("RGB").save(content, "JPEG", quality=85)
     text = base64.b64encode(content.getvalue()).decode()
     return f"data:image/jpeg;base64,{text}"
+
+
+def _png_url(path: pathlib.Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

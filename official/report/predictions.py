@@ -1,16 +1,17 @@
-"""Draws what predictors make of the first evaluation images into the run folder."""
+"""Draws what predictors make of evaluation images into the run folder."""
 
 import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from official import atomic
-from official.data import base as data_base
 from official.data import pipeline
-from official.report import pictures
+from official.report.panels import base as panels
+from official.tasks import base as tasks_base
 from official.tasks import evaluation
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def draw(
     *,
     count: int = 8,
 ) -> list[pathlib.Path]:
-    """Writes `0.png`, `1.png`, ...: input, truth, and each predictor's classes.
+    """Writes `0.png`, `1.png`, ...: input, truth, and what each predictor says.
 
     Args:
         experiment: Says which images, classes and colors.
@@ -35,33 +36,58 @@ def draw(
     Raises:
         DataError: If an example cannot be read.
     """
-    dataset = experiment.dataset
+    panel, dataset = panels.of_task(experiment.task), experiment.dataset
+    if panel is None:
+        return []
     files = []
     for number, example in enumerate(pipeline.picked(dataset, experiment.eval, count)):
-        image, targets = experiment.task.preprocess(example, training=False)
-        batch = {name: np.asarray(value)[None] for name, value in targets.items()}
-        maps = {"truth": np.asarray(example["semantic"])}
-        for caption, predictor in predictors.items():
-            outputs = predictor(np.asarray(image)[None])
-            predictions = experiment.task.postprocess(outputs, batch)
-            maps[caption] = predictions["class_ids"][0]
-        files.append(_write(example, maps, dataset, folder / f"{number}.png"))
+        picture = panel.draw(
+            np.asarray(example["image"]),
+            panel.truth(example),
+            _predictions(experiment.task, example, predictors),
+            class_names=dataset.class_names,
+            palette=dataset.palette,
+        )
+        files.append(write(picture, folder / f"{number}.png"))
     return files
 
 
-def _write(
-    example: data_base.Example,
-    maps: Mapping[str, np.ndarray],
-    dataset: data_base.Dataset,
-    file: pathlib.Path,
-) -> pathlib.Path:
-    panel = pictures.segmentation_panel(
-        np.asarray(example["image"]),
-        maps,
-        class_names=dataset.class_names,
-        palette=dataset.palette,
-    )
+def mistakes(task: tasks_base.Task) -> panels.Mistakes:
+    """Collects the worst predictions of a task; see `evaluation.evaluate`."""
+    panel = panels.of_task(task)
+    return panel.mistakes() if panel else panels.Mistakes()
+
+
+def write_mistakes(
+    found: panels.Mistakes, folder: pathlib.Path, *, class_names: Sequence[str]
+) -> None:
+    """Writes `mistakes.png`; if there are none, removes that of before."""
+    file = folder / "mistakes.png"
+    sheet = found.sheet(class_names)
+    if sheet is None:
+        file.unlink(missing_ok=True)
+    else:
+        write(sheet, file)
+
+
+def write(picture: Image.Image, file: pathlib.Path) -> pathlib.Path:
+    """Writes a PNG whole or not at all."""
     content = io.BytesIO()
-    panel.save(content, "PNG")
+    picture.save(content, "PNG")
     atomic.write(file, content.getvalue())
     return file
+
+
+def _predictions(
+    task: tasks_base.Task,
+    example: dict,
+    predictors: Mapping[str, evaluation.Predictor],
+) -> dict[str, panels.Predictions]:
+    image, targets = task.preprocess(example, training=False)
+    batch = {name: np.asarray(value)[None] for name, value in targets.items()}
+    found: dict[str, panels.Predictions] = {}
+    for caption, predictor in predictors.items():
+        outputs = predictor(np.asarray(image)[None])
+        rows = task.postprocess(outputs, batch)
+        found[caption] = {name: value[0] for name, value in rows.items()}
+    return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from official.backbones import base as backbones_base
 from official.data import base as data_base
+from official.layers import normalization
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,11 +31,22 @@ class Task(abc.ABC):
             and export.
         resolution_multiplier: Scales every size of the task; results are rounded to
             multiples of 32 pixels.
+        normalization: What the backbone is fed. "symmetric": pixels scaled to [-1, 1];
+            "unit": to [0, 1]; "imagenet": each channel less its mean over ImageNet, by
+            its deviation, as the weights of torchvision and most of timm's want it.
     """
 
     backbone: backbones_base.Backbone
     image_size: Size
     resolution_multiplier: float = 1.0
+    normalization: str = "symmetric"
+
+    def __post_init__(self):
+        if self.normalization not in normalization.KINDS:
+            raise ValueError(
+                f"normalization {self.normalization!r}: want one of "
+                + ", ".join(normalization.KINDS)
+            )
 
     def scaled(self, size: Size) -> Size:
         """`size` times `resolution_multiplier`, unchanged where that is 1."""
@@ -44,6 +56,28 @@ class Task(abc.ABC):
             max(32, round(side * self.resolution_multiplier / 32) * 32) for side in size
         )
         return height, width
+
+    def normalized(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Adds the normalization of pixels 0..255 to the graph.
+
+        The first layer, "normalize", has one factor and one offset for all channels: an
+        exported file may hold it as the quantization of its input.
+        """
+        return normalization.add(images, self.normalization)
+
+    @property
+    def shown_share(self) -> float | None:
+        """What `preprocess` shows of an image in evaluation, and an app has to show.
+
+        The central window with the aspect of `image_size` whose sides are this share of
+        the largest such window's; None: the whole image, its aspect not kept.
+        """
+        return None
+
+    @property
+    def score_activation(self) -> str:
+        """ "softmax" or "sigmoid": what makes scores of the logits."""
+        return "softmax"
 
     @property
     @abc.abstractmethod
@@ -74,6 +108,24 @@ class Task(abc.ABC):
             image: float32 `[H, W, 3]`, pixels 0..255, of a static size.
             targets: Tensors; those of evaluation have the size of the original image.
         """
+
+    @property
+    def resize_description(self) -> str:
+        """What part of a photograph evaluation resizes, in words for apps."""
+        return "the whole image, its aspect ratio not kept"
+
+    def mix(
+        self, images: "tf.Tensor", targets: Targets, *, seed: Any
+    ) -> tuple["tf.Tensor", Targets]:
+        """Mixes the examples of a training batch; runs in `tf.data`.
+
+        Args:
+            images: float32 `[B, H, W, 3]`, pixels 0..255.
+            targets: Of the batch.
+            seed: int32 `[2]`, what all that is random depends on.
+        """
+        del seed
+        return images, targets
 
     @abc.abstractmethod
     def losses(self) -> dict[str, keras.losses.Loss]:
@@ -109,3 +161,12 @@ class Task(abc.ABC):
         Args:
             metrics: From `metrics()`, updated with the whole evaluation set.
         """
+
+    def confusion(self, metrics: dict[str, keras.metrics.Metric]) -> np.ndarray | None:
+        """Counts `[truth, prediction]` of the classes, where the task has such.
+
+        Args:
+            metrics: As for `constant_metric`.
+        """
+        del metrics
+        return None

@@ -11,6 +11,9 @@ from official.tasks import base
 Predictor = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Images `[B, H, W, 3]` float32, pixels 0..255, to raw outputs by name."""
 
+Watch = Callable[[np.ndarray, base.Targets, base.Predictions], None]
+"""Is shown a batch of images, its targets and predictions."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
@@ -21,12 +24,14 @@ class Result:
         constant: The task's main metric for the best constant prediction.
         agreement: Share of decisions equal to the first predictor's.
         examples: Number of images.
+        confusion: Counts `[truth, prediction]` of the classes, or None.
     """
 
     metrics: dict[str, float]
     constant: float
     agreement: float
     examples: int
+    confusion: np.ndarray | None = None
 
 
 def evaluate(
@@ -35,12 +40,14 @@ def evaluate(
     batches: Iterable[tuple[Any, base.Targets]],
     *,
     class_names: tuple[str, ...],
+    watch: Watch | None = None,
 ) -> dict[str, Result]:
     """Runs every predictor over every batch.
 
     Args:
         predictors: By name; agreement is counted against the first.
         batches: Images float32 `[B, H, W, 3]` and the task's targets.
+        watch: Called for every batch with what the first predictor makes of it.
 
     Raises:
         ValueError: If there is no example.
@@ -56,7 +63,10 @@ def evaluate(
             predictions = task.postprocess(predictor(images), targets)
             for metric in metrics[name].values():
                 metric.update_state(targets, predictions)
-            reference = predictions if reference is None else reference
+            if reference is None:
+                reference = predictions
+                if watch is not None:
+                    watch(images, targets, predictions)
             same, total = task.agreement(reference, predictions, targets)
             equal[name] += same
             decisions[name] += total
@@ -68,6 +78,7 @@ def evaluate(
             constant=task.constant_metric(metrics[name]),
             agreement=equal[name] / max(decisions[name], 1),
             examples=examples,
+            confusion=task.confusion(metrics[name]),
         )
         for name in predictors
     }

@@ -52,6 +52,7 @@ class Segmentation(base.Task):
     hardest_fraction: float = 1.0
 
     def __post_init__(self):
+        super().__post_init__()
         low, high = self.scale_range
         if not 0 < low <= high:
             raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
@@ -72,8 +73,8 @@ class Segmentation(base.Task):
             )
         size = self._training_size() if training else self.scaled(self.image_size)
         images = keras.Input((*size, 3), name="images", dtype="float32")
-        scaled = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
-        outputs = self.head(self.backbone(scaled), num_classes)
+        features = self.backbone(self.normalized(images))
+        outputs = self.head(features, num_classes)
         return keras.Model(images, outputs, name="segmenter")
 
     def _training_size(self) -> base.Size:
@@ -157,6 +158,9 @@ class Segmentation(base.Task):
     def constant_metric(self, metrics: dict[str, keras.metrics.Metric]) -> float:
         return metrics["segmentation"].constant_mean_iou()
 
+    def confusion(self, metrics: dict[str, keras.metrics.Metric]) -> np.ndarray:
+        return metrics["segmentation"].confusion
+
 
 def _class_ids(
     outputs: dict[str, np.ndarray], rows: np.ndarray, size: base.Size
@@ -165,8 +169,9 @@ def _class_ids(
         ids = ops.cast(outputs["class_ids"][rows][..., None], "float32")
         ids = ops.image.resize(ids, size, interpolation="nearest")
         return ops.convert_to_numpy(ids)[..., 0].astype(np.int32)
-    logits = ops.image.resize(outputs["logits"][rows], size, interpolation="bilinear")
-    return ops.convert_to_numpy(ops.argmax(logits, axis=-1)).astype(np.int32)
+    values = outputs["scores" if "scores" in outputs else "logits"][rows]
+    enlarged = ops.image.resize(values, size, interpolation="bilinear")
+    return ops.convert_to_numpy(ops.argmax(enlarged, axis=-1)).astype(np.int32)
 
 
 def _size(example: data_base.Example) -> "tf.Tensor":

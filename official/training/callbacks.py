@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from official import failures
 from official.report import history
-from official.training import checkpoints
+from official.training import checkpoints, fine_tuning
 
 
 class Guard(keras.callbacks.Callback):
@@ -27,6 +28,9 @@ class Guard(keras.callbacks.Callback):
         state: How far the training is; replaced as it goes on.
         steps_per_epoch: Steps of a whole epoch.
         every: Steps between checkpoints within an epoch.
+
+    Attributes:
+        statistics: Of norms, computed anew at this very step, by path; else empty.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Guard(keras.callbacks.Callback):
         super().__init__()
         self.run_dir = run_dir
         self.state = state
+        self.statistics: dict[str, np.ndarray] = {}
         self._steps_per_epoch = steps_per_epoch
         self._every = every
         self._signal: int | None = None
@@ -63,6 +68,7 @@ class Guard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.state = dataclasses.replace(self.state, step=self.state.step + 1)
+        self.statistics = {}
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if bad:
             raise failures.RunError(
@@ -99,20 +105,37 @@ class Guard(keras.callbacks.Callback):
             network=self.model.network,
             optimizer=self.model.optimizer,
             state=self.state,
+            statistics=self.statistics,
         )
+
+
+class Release(keras.callbacks.Callback):
+    """Freezes the levels that do not train in an epoch, and releases the others.
+
+    Args:
+        setting: Says which, by the number of the epoch alone.
+    """
+
+    def __init__(self, setting: fine_tuning.FineTuning):
+        super().__init__()
+        self._setting = setting
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._setting.set_epoch(self.model.network, epoch):
+            self.model.make_train_function(force=True)
 
 
 class Evaluation(keras.callbacks.Callback):
     """Evaluates at the end of epochs and puts the values, as `val_...`, into the logs.
 
     Args:
-        evaluate: Gives the values by name.
+        evaluate: Gives the values by name, after an epoch (counted from 0).
         every: Epochs between evaluations.
         epochs: The last epoch always ends in one.
     """
 
     def __init__(
-        self, evaluate: Callable[[], dict[str, float]], *, every: int, epochs: int
+        self, evaluate: Callable[[int], dict[str, float]], *, every: int, epochs: int
     ):
         super().__init__()
         self._evaluate = evaluate
@@ -121,7 +144,7 @@ class Evaluation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:
-            values = self._evaluate()
+            values = self._evaluate(epoch)
             logs.update({f"val_{name}": value for name, value in values.items()})
 
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import pathlib
+import types
 import zipfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
 # What is in the file, by prefix of the key:
-# "weights/<path>" every weight of the network, "average/<path>" the moving average of
-# its trainable ones, "random/<number>" the state of its random generators (their paths
-# are numbered by Keras, and not the same in the next network), "optimizer/<number>" the
-# optimizer's own variables, "state" JSON.
+# "weights/<path>" every weight of the network, "average/<path>" what stands for it in
+# inference (the moving average of a trainable one, the measured statistics of a norm),
+# "random/<number>" the state of its random generators (their paths are numbered by
+# Keras, and not the same in the next network), "optimizer/<number>" the optimizer's own
+# variables, "state" JSON.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,12 @@ def save(
     network: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     state: State,
+    statistics: Mapping[str, np.ndarray] = types.MappingProxyType({}),
 ) -> None:
     """Writes everything that training depends on.
+
+    Args:
+        statistics: Of norms, by path, to use in inference instead of the network's.
 
     Raises:
         RunError: If a weight is not a finite number; the file is then not touched.
@@ -80,7 +86,7 @@ def save(
                 f"{name.removeprefix('weights/')} holds NaN or infinity at step "
                 f"{state.step}: no checkpoint is written; lower the learning rate"
             )
-    average = averaged(optimizer)
+    average = averaged(optimizer) | dict(statistics)
     arrays |= {f"average/{name}": value for name, value in average.items()}
     arrays |= _numbered("random/", _random_state(network))
     arrays |= _numbered("optimizer/", optimizer.variables)

@@ -8,11 +8,14 @@ import keras
 
 from official import failures
 from official.report import terminal
-from official.training import trainable
+from official.training import fine_tuning, teacher, trainable
 from official.weights import initialize
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
+
+PROVENANCE = initialize.PROVENANCE
+"""The file in a run folder that says whose weights it started from."""
 
 
 def model(
@@ -24,7 +27,8 @@ def model(
 
     Raises:
         RequestError: If the network cannot be built as asked for, the batch does not
-            divide among the devices, or `init_from` does not fit.
+            divide among the devices, `init_from` or the teacher does not fit, or there
+            is nothing of the level to freeze.
     """
     trainer = experiment.trainer
     keras.utils.set_random_seed(experiment.seed % 2**32)
@@ -38,14 +42,14 @@ def model(
             f"train.batch_size = {experiment.train.batch_size} does not divide by the "
             f"{strategy.num_replicas_in_sync} devices of trainer.strategy"
         )
-    with strategy.scope(), _dtype_policy(trainer.precision):
-        network = _network(experiment)
-        if fresh and experiment.init_from:
-            transfer = initialize.initialize(
-                network, experiment.task.backbone, experiment.init_from
-            )
-            terminal.console.print(transfer.summary())
-        return _compiled(experiment, network)
+    with strategy.scope():
+        taught_by = teacher.load(experiment)
+        with _dtype_policy(trainer.precision):
+            network = _network(experiment)
+            provenance = _initialize(experiment, network) if fresh else {}
+            trainee = _compiled(experiment, network, taught_by)
+    trainee.provenance = provenance
+    return trainee
 
 
 def steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
@@ -68,21 +72,48 @@ def _network(experiment: "experiment_lib.Experiment") -> keras.Model:
         raise failures.RequestError(f"task: {error}") from error
 
 
-def _compiled(
+def _initialize(
     experiment: "experiment_lib.Experiment", network: keras.Model
+) -> dict[str, str]:
+    """Sets the weights to start from; what is known of them."""
+    if not experiment.init_from:
+        return {}
+    transfer = initialize.initialize(
+        network, experiment.task.backbone, experiment.init_from
+    )
+    terminal.console.print(transfer.summary())
+    return transfer.provenance
+
+
+def _compiled(
+    experiment: "experiment_lib.Experiment",
+    network: keras.Model,
+    taught_by: keras.Model | None,
 ) -> trainable.Trainable:
+    tuning, total = (
+        experiment.fine_tuning,
+        fine_tuning.count(network.trainable_variables),
+    )
+    tuning.prepare(network)
     trainee = trainable.Trainable(
-        network, experiment.task.losses(), l2=experiment.optimizer.l2
+        network,
+        experiment.task.losses(),
+        l2=experiment.optimizer.l2,
+        teacher=taught_by,
     )
     steps = steps_per_epoch(experiment)
     optimizer = experiment.optimizer.build(
         network.trainable_variables,
         total_steps=experiment.trainer.epochs * steps,
         steps_per_epoch=steps,
+        factors=tuning.factors(network),
     )
     trainee.compile(optimizer, jit_compile=experiment.trainer.jit_compile)
     trainee.optimizer.build(network.trainable_variables)
     trainee.build(network.input_shape)
+    # Only now: the optimizer has state for what is released later, too.
+    tuning.set_epoch(network, 0)
+    terminal.console.print(fine_tuning.summary(network, tuning, total=total))
     return trainee
 
 

@@ -11,7 +11,13 @@ from keras import ops
 from official.data import errors, pipeline
 from official.report import terminal
 from official.tasks import evaluation
-from official.training import callbacks, checkpoints, preparation, trainable
+from official.training import (
+    callbacks,
+    checkpoints,
+    preparation,
+    statistics,
+    trainable,
+)
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -53,6 +59,7 @@ def training_batches(experiment: "experiment_lib.Experiment", *, start_step: int
         experiment.dataset,
         experiment.train,
         experiment.task.preprocess,
+        mix=experiment.task.mix,
         seed=experiment.seed,
         start_step=start_step,
     )
@@ -105,8 +112,9 @@ def _fit(
     )
     chain = [
         guard,
+        callbacks.Release(experiment.fine_tuning),
         callbacks.Evaluation(
-            _evaluator(experiment, model),
+            _evaluator(experiment, model, guard),
             every=trainer.evaluate_every,
             epochs=trainer.epochs,
         ),
@@ -149,16 +157,22 @@ def _fit(
 
 
 def _evaluator(
-    experiment: "experiment_lib.Experiment", model: trainable.Trainable
-) -> Callable[[], dict[str, float]]:
+    experiment: "experiment_lib.Experiment",
+    model: trainable.Trainable,
+    guard: callbacks.Guard,
+) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
     classes = experiment.dataset.num_classes
     network = experiment.task.build(num_classes=classes, training=False)
     batches = evaluation_batches(experiment)
+    reestimation = _reestimation(experiment)
 
-    def evaluate() -> dict[str, float]:
+    def evaluate(epoch: int) -> dict[str, float]:
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
         weights |= checkpoints.averaged(model.optimizer)
+        if reestimation is not None:
+            guard.statistics = reestimation(weights, epoch=epoch)
+            weights |= guard.statistics
         checkpoints.assign(network.weights, weights, source="the training network")
         result = evaluation.evaluate(
             experiment.task,
@@ -169,3 +183,19 @@ def _evaluator(
         return result["Keras"].metrics
 
     return evaluate
+
+
+def _reestimation(
+    experiment: "experiment_lib.Experiment",
+) -> statistics.Reestimation | None:
+    setting = experiment.fine_tuning
+    if setting.norm != "reestimate":
+        return None
+    network = experiment.task.build(
+        num_classes=experiment.dataset.num_classes, training=True
+    )
+    # Always the same batches: a run that goes on finds what it would have found.
+    batches = training_batches(experiment, start_step=0)
+    return statistics.Reestimation(
+        network, batches.take(setting.reestimate_batches), setting
+    )

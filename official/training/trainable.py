@@ -1,6 +1,7 @@
 """The network with its losses, as a model that `fit` can train."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,6 +14,12 @@ class Trainable(keras.Model):
         network: Maps images to a dict of outputs.
         losses: By name.
         l2: See `official.optim.optimizers.Optimizer`.
+        teacher: Maps the images of a batch to a dict of outputs, which the losses find
+            among the targets as "teacher_<name>". It is neither trained nor saved.
+
+    Attributes:
+        provenance: What is known of the weights it starts with, see
+            `official.weights.transfer.Transfer`.
     """
 
     def __init__(
@@ -21,9 +28,13 @@ class Trainable(keras.Model):
         losses: Mapping[str, keras.losses.Loss],
         *,
         l2: float = 0.0,
+        teacher: keras.Model | None = None,
     ):
         super().__init__(name="trainable")
         self.network = network
+        # In a closure, because Keras would count an attribute's weights as its own.
+        self._teach = lambda images: _scores(teacher, images) if teacher else {}
+        self.provenance: dict[str, str] = {}
         self._task_losses = dict(losses)
         self._loss_terms = {
             name: keras.metrics.Mean(name=f"{name}_loss") for name in losses
@@ -39,6 +50,7 @@ class Trainable(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         del sample_weight
+        y = y | self._teach(x)
         total = ops.zeros((), "float32")
         for name, loss in self._task_losses.items():
             value = loss(y, y_pred)
@@ -60,3 +72,14 @@ def regularized_kernels(network: keras.Model) -> list[keras.Variable]:
         and not isinstance(layer, keras.layers.DepthwiseConv2D)
     ]
     return [layer.kernel for layer in layers if layer.kernel.trainable]
+
+
+def _scores(teacher: keras.Model, images: Any) -> dict[str, Any]:
+    """Outputs of a teacher, at its own image size, as targets."""
+    size = teacher.input_shape[1:3]
+    if None not in size and tuple(images.shape[1:3]) != size:
+        images = ops.image.resize(images, size, interpolation="bilinear")
+    outputs = teacher(images, training=False)
+    return {
+        f"teacher_{name}": ops.stop_gradient(value) for name, value in outputs.items()
+    }

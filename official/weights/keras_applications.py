@@ -8,69 +8,104 @@ import keras
 import numpy as np
 
 from official import failures
-from official.backbones import base, blocks, mobilenet_v2, mobilenet_v3
+from official.backbones import base, blocks, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from official.weights import transfer
 
-SUFFIX = ".weights.h5"
+SUFFIX = ".h5"
 
-# role in our names: role in theirs, V2 and V3
-_ROLES = {
-    "expand_conv": ("expand", "expand"),
-    "expand_norm": ("expand_BN", "expand_bn"),
-    "depthwise_conv": ("depthwise", "depthwise"),
-    "depthwise_norm": ("depthwise_BN", "depthwise_bn"),
-    "squeeze_excite_reduce_conv": ("", "squeeze_excite_conv"),
-    "squeeze_excite_expand_conv": ("", "squeeze_excite_conv_1"),
-    "project_conv": ("project", "project"),
-    "project_norm": ("project_BN", "project_bn"),
+Layers = dict[str, list[np.ndarray]]
+"""Weights by name of the layer, in the order of the network."""
+
+# role in our names: role in theirs
+_ROLES_V1 = {
+    "depthwise_conv": "conv_dw_{}",
+    "depthwise_norm": "conv_dw_{}_bn",
+    "project_conv": "conv_pw_{}",
+    "project_norm": "conv_pw_{}_bn",
+}
+_ROLES_V2 = {
+    "expand_conv": "expand",
+    "expand_norm": "expand_BN",
+    "depthwise_conv": "depthwise",
+    "depthwise_norm": "depthwise_BN",
+    "project_conv": "project",
+    "project_norm": "project_BN",
+}
+_ROLES_V3 = {
+    "expand_conv": "expand",
+    "expand_norm": "expand_bn",
+    "depthwise_conv": "depthwise",
+    "depthwise_norm": "depthwise_bn",
+    "squeeze_excite_reduce_conv": "squeeze_excite_conv",
+    "squeeze_excite_expand_conv": "squeeze_excite_conv_1",
+    "project_conv": "project",
+    "project_norm": "project_bn",
 }
 
 
 def layer_names(backbone: base.Backbone) -> dict[str, str]:
-    """Names of the backbone's layers with weights, ours to theirs.
+    """Names of the layers with weights of an ImageNet classifier, ours to theirs.
+
+    In the order of the network: the backbone's, then the classifier's.
 
     Raises:
         RequestError: If `keras.applications` has no such backbone.
     """
+    if isinstance(backbone, mobilenet_v1.MobileNetV1):
+        return {
+            "stem_conv": "conv1",
+            "stem_norm": "conv1_bn",
+            **dict(_names_v1(backbone)),
+            "classes": "conv_preds",
+        }
     if isinstance(backbone, mobilenet_v2.MobileNetV2):
-        ends = {
+        return {
             "stem_conv": "Conv1",
             "stem_norm": "bn_Conv1",
+            **dict(_names_v2(backbone)),
             "last_conv": "Conv_1",
             "last_norm": "Conv_1_bn",
+            "classes": "predictions",
         }
-        return ends | dict(
-            _block_names(backbone.inverted_residuals(), "block_{}_", version=0)
-        )
     if isinstance(backbone, mobilenet_v3.MobileNetV3):
-        ends = {
+        return {
             "stem_conv": "conv",
             "stem_norm": "conv_bn",
+            **dict(_names_v3(backbone)),
             "last_conv": "conv_1",
             "last_norm": "conv_1_bn",
+            "embedding_conv": "conv_2",
+            "classes": "logits",
         }
-        pairs = _block_names(
-            backbone.inverted_residuals(), "expanded_conv_{}_", version=1
-        )
-        return ends | dict(pairs)
     raise failures.RequestError(
-        f"keras.applications weights are known for MobileNetV2 and MobileNetV3, not "
-        f"for {type(backbone).__name__}"
+        f"keras.applications weights are known for MobileNetV1, MobileNetV2 and "
+        f"MobileNetV3, not for {type(backbone).__name__}"
     )
 
 
-def _block_names(
-    specs: tuple[blocks.Block, ...], prefix: str, *, version: int
-) -> Iterator[tuple[str, str]]:
-    for position, placed in enumerate(blocks.place(specs, 32)):
-        theirs = prefix.format(position) if position else "expanded_conv_"
-        for role, names in _ROLES.items():
-            if role.startswith("squeeze") and not placed.block.squeezed:
+def _names_v1(backbone: mobilenet_v1.MobileNetV1) -> Iterator[tuple[str, str]]:
+    for number, placed in enumerate(blocks.place(backbone.separables(), 32), start=1):
+        for ours, theirs in _ROLES_V1.items():
+            yield f"{placed.name}_{ours}", theirs.format(number)
+
+
+def _names_v2(backbone: mobilenet_v2.MobileNetV2) -> Iterator[tuple[str, str]]:
+    for number, placed in enumerate(blocks.place(backbone.inverted_residuals(), 32)):
+        prefix = f"block_{number}_" if number else "expanded_conv_"
+        for ours, theirs in _ROLES_V2.items():
+            if number or not ours.startswith("expand"):
+                yield f"{placed.name}_{ours}", prefix + theirs
+
+
+def _names_v3(backbone: mobilenet_v3.MobileNetV3) -> Iterator[tuple[str, str]]:
+    residuals = backbone.inverted_residuals()
+    for number, placed in enumerate(blocks.place(residuals, 32)):
+        prefix = f"expanded_conv_{number}_" if number else "expanded_conv_"
+        for ours, theirs in _ROLES_V3.items():
+            if ours.startswith("squeeze") and not residuals[number].squeezed:
                 continue
-            # The first block is the one without an expansion.
-            if role.startswith("expand") and not position:
-                continue
-            yield f"{placed.name}_{role}", theirs + names[version]
+            if number or not ours.startswith("expand"):
+                yield f"{placed.name}_{ours}", prefix + theirs
 
 
 def transplant(
@@ -94,74 +129,129 @@ def transplant(
 def load(
     file: pathlib.Path, network: keras.Model, backbone: base.Backbone
 ) -> transfer.Transfer:
-    """Copies from a file that `save_weights` of a `keras.applications` model wrote.
+    """Copies what matches from a file of a `keras.applications` model.
 
-    The model may have its classifier or not. Layers that the backbone's
-    `reduced_tail` made narrower are skipped.
+    Written by `save_weights` or `save`, with or without its classifier, by this Keras
+    or an old one; and from a file of any Keras model that has the same layers one after
+    another under names of its own. Biases of convolutions in front of a norm become
+    part of its mean.
 
     Raises:
-        RequestError: If the file is not of this kind, or of another model or width.
+        RequestError: If the file is not of this kind, or of another model.
     """
-    result = _transfer(_read(file), network, backbone, source=str(file))
-    missing = layer_names(backbone).keys() & set(result.random)
-    if missing:
-        first = next(name for name in result.random if name in missing)
+    layers = _read(file)
+    names = layer_names(backbone)
+    top = [name for name in names if name.startswith(("embedding_", "classes"))]
+    sizes = (len(names), len(names) - len(top))
+    missing = names.keys() - {*top, *_present(names, layers)}
+    if missing and not (_is_ordered(file) and len(layers) in sizes):
+        first = next(names[name] for name in names if name in missing)
         raise failures.RequestError(
-            f"{file} is of another variant than this {type(backbone).__name__}: it has "
-            f"no layer {layer_names(backbone)[first]!r} for {first}"
+            f"{file} is of another model than this {type(backbone).__name__}: it has "
+            f"{len(layers)} layers with weights, not {sizes[0]}, or {sizes[1]} without "
+            f"the classifier; {first!r} is not among them"
         )
-    altered = ("C5_", "last_") if getattr(backbone, "reduced_tail", False) else ()
-    for item in result.skipped:
-        if not item.layer.startswith(altered):
-            raise failures.RequestError(
-                f"{file} is of another variant or width than this "
-                f"{type(backbone).__name__}: layer {item.layer}: {item.reason}"
-            )
-    return result
+    if missing:
+        # By their order, as Keras reads its old files: it has changed the names since.
+        layers = dict(zip(names.values(), layers.values(), strict=False))
+    return _transfer(layers, network, backbone, source=str(file))
+
+
+def _present(names: Mapping[str, str], layers: Layers) -> set[str]:
+    return {ours for ours, theirs in names.items() if theirs in layers}
 
 
 def _transfer(
-    layers: Mapping[str, list[np.ndarray]],
-    network: keras.Model,
-    backbone: base.Backbone,
-    *,
-    source: str,
+    layers: Layers, network: keras.Model, backbone: base.Backbone, *, source: str
 ) -> transfer.Transfer:
-    """As `transplant`; `layers` are weights by their names, in the order of Keras."""
     arrays: dict[str, np.ndarray] = {}
-    for ours, theirs in layer_names(backbone).items():
-        if theirs in layers and (layer := _layer(network, ours)) is not None:
-            paths = (weight.path for weight in layer.weights)
-            arrays |= dict(zip(paths, layers[theirs], strict=False))
+    names = layer_names(backbone)
+    ours = {layer.name: layer for layer in network.layers}
+    for name, theirs in names.items():
+        if theirs in layers and name in ours:
+            found = _folded(name, names, layers)
+            arrays |= _by_path(ours[name], found)
     return transfer.transfer(network, arrays, source=source)
 
 
-def _layer(network: keras.Model, name: str) -> keras.layers.Layer | None:
-    return next((layer for layer in network.layers if layer.name == name), None)
+def _folded(name: str, names: Mapping[str, str], layers: Layers) -> list[np.ndarray]:
+    """Weights of a layer; those of a norm with the bias in front of it."""
+    found = layers[names[name]]
+    if not name.endswith("_norm"):
+        return found
+    before = layers.get(names[name.removesuffix("norm") + "conv"], [])
+    if len(before) != 2 or len(found) != 4 or before[1].shape != found[2].shape:
+        return found
+    gamma, beta, mean, variance = found
+    return [gamma, beta, mean - before[1], variance]
 
 
-def _read(file: pathlib.Path) -> dict[str, list[np.ndarray]]:
-    """Weights by name of the layer."""
+def _by_path(
+    layer: keras.layers.Layer, found: list[np.ndarray]
+) -> dict[str, np.ndarray]:
+    pairs = zip(layer.weights, found, strict=False)  # a bias may be one too many
+    return {weight.path: _in_axes(array, weight.shape) for weight, array in pairs}
+
+
+def _in_axes(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A 1x1 convolution as a dense kernel, where that is wanted."""
+    if array.ndim == 4 and len(shape) == 2 and array.shape[:2] == (1, 1):
+        return array[0, 0]
+    return array
+
+
+def _read(file: pathlib.Path) -> Layers:
     try:
         with h5py.File(file) as archive:
-            groups = [
-                layer["vars"]
-                for layer in archive.get("layers", {}).values()
-                if len(layer.get("vars", ()))
-            ]
-            layers = {
-                group.attrs.get("name"): [
-                    group[key][()] for key in sorted(group, key=int)
-                ]
-                for group in groups
-            }
-    except (OSError, ValueError) as error:
+            root = _old_root(archive)
+            layers = _old(root) if root else _new(archive)
+    except (OSError, ValueError, KeyError) as error:
         raise failures.RequestError(
             f"{file}: not a Keras weight file: {error}"
         ) from error
-    if not layers or None in layers:
+    if not layers:
         raise failures.RequestError(
             f"{file}: has no named layers; write it with save_weights() of a "
             "keras.applications model in a current Keras 3"
         )
     return layers
+
+
+def _is_ordered(file: pathlib.Path) -> bool:
+    """Whether a file says in which order its layers are."""
+    with h5py.File(file) as archive:
+        return _old_root(archive) is not None
+
+
+def _old_root(archive: h5py.File) -> h5py.Group | None:
+    """Where the weights are in the layout of Keras 1 and 2; None if it is another."""
+    root = archive.get("model_weights", archive)
+    return root if "layer_names" in root.attrs else None
+
+
+def _new(archive: h5py.File) -> Layers:
+    """The layout of Keras 3, `.weights.h5`."""
+    groups = [
+        layer["vars"]
+        for layer in archive.get("layers", {}).values()
+        if len(layer.get("vars", ()))
+    ]
+    if any("name" not in group.attrs for group in groups):
+        return {}
+    return {
+        group.attrs["name"]: [group[key][()] for key in sorted(group, key=int)]
+        for group in groups
+    }
+
+
+def _old(root: h5py.Group) -> Layers:
+    """The layout of Keras 1 and 2, `.h5`."""
+    layers = {
+        _text(name): [root[name][key][()] for key in root[name].attrs["weight_names"]]
+        for name in root.attrs["layer_names"]
+    }
+    return {name: arrays for name, arrays in layers.items() if arrays}
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name

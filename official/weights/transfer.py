@@ -29,15 +29,20 @@ class Transfer:
         taken: Layers that were set.
         skipped: Layers whose arrays do not fit; they keep their initial weights.
         random: Layers without arrays; they keep their initial weights.
+        provenance: What the weights are, in words for people: "source", "file",
+            "sha256" and, where known, "url", "licence", "training_data".
+        warnings: What to know before trusting the result, with the way out.
     """
 
     source: str
     taken: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     random: tuple[str, ...]
+    provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """A line, and one more for each of the other two groups that is not empty."""
+        """A line, and one more for each other group that is not empty and warning."""
         total = len(self.taken) + len(self.skipped) + len(self.random)
         lines = [f"weights of {len(self.taken)} of {total} layers from {self.source}"]
         if self.skipped:
@@ -50,6 +55,7 @@ class Transfer:
                 f"{len(self.random)} are not in it and start afresh: "
                 + _some(self.random, 4)
             )
+        lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n  ".join(lines)
 
 

@@ -13,7 +13,7 @@ from test_backbones import AUTOMATIC, alternatives
 
 from official import heads
 from official.backbones import mobilenet_v3
-from official.heads import base, lraspp, maps, raspp
+from official.heads import base, classification, lraspp, maps, raspp
 
 
 def _found() -> list[type[base.Head]]:
@@ -33,6 +33,12 @@ def _found() -> list[type[base.Head]]:
 HEADS = _found()
 every_head = pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.__name__)
 
+# These answer for every place of the image, all others for the image.
+DENSE = [lraspp.LRASPP, raspp.RASPP]
+every_dense_head = pytest.mark.parametrize(
+    "kind", DENSE, ids=lambda kind: kind.__name__
+)
+
 
 def _model(head: base.Head, size=(64, 96), *, classes: int = 5, **backbone):
     images = keras.Input((*size, 3), name="images")
@@ -42,12 +48,18 @@ def _model(head: base.Head, size=(64, 96), *, classes: int = 5, **backbone):
     return keras.Model(images, head(features, classes))
 
 
+def _small(kind: type[base.Head]) -> base.Head:
+    fields = {f.name for f in dataclasses.fields(kind)}
+    return kind(filters=8) if "filters" in fields else kind()
+
+
 def _levels(head: base.Head) -> list[str]:
     return [f.name for f in dataclasses.fields(head) if f.name.endswith("level")]
 
 
 def test_there_are_heads():
-    assert {"LRASPP", "RASPP"} <= {kind.__name__ for kind in HEADS}
+    names = {kind.__name__ for kind in HEADS}
+    assert {"LRASPP", "RASPP", "Classification"} <= names
 
 
 @every_head
@@ -87,7 +99,7 @@ def test_an_unknown_level_is_refused_with_those_there_are(kind):
             _model(head)
 
 
-@every_head
+@every_dense_head
 def test_an_unknown_image_size_is_refused(kind):
     with pytest.raises(ValueError, match="static size"):
         _model(kind(), (None, None))
@@ -95,7 +107,7 @@ def test_an_unknown_image_size_is_refused(kind):
 
 @every_head
 def test_a_saved_model_gives_the_same_logits(kind, tmp_path):
-    model = _model(kind(filters=8))
+    model = _model(_small(kind))
     images = np.random.default_rng(0).uniform(-1, 1, (1, 64, 96, 3))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -111,7 +123,7 @@ def test_mixed_precision_runs_forward_and_backward(kind, dtype):
 
     keras.config.set_dtype_policy(f"mixed_{dtype}")
     try:
-        model = _model(kind(filters=8))
+        model = _model(_small(kind))
     finally:
         keras.config.set_dtype_policy("float32")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 3))
@@ -121,6 +133,44 @@ def test_mixed_precision_runs_forward_and_backward(kind, dtype):
     assert logits.dtype == dtype
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@every_head
+def test_logits_are_of_places_or_of_the_image(kind):
+    rank = 4 if kind in DENSE else 2
+    assert len(_model(kind()).output["logits"].shape) == rank
+
+
+def test_the_classifier_is_one_dense_layer_on_the_embedding():
+    embedding = keras.Input((1, 1, 3))
+    model = keras.Model(
+        embedding, classification.Classification()({"embedding": embedding}, 2)
+    )
+    generator = np.random.default_rng(0)
+    kernel, bias = generator.normal(size=(3, 2)), generator.normal(size=2)
+    model.get_layer("classes").set_weights([kernel, bias])
+    vectors = generator.normal(size=(4, 3)).astype("float32")
+    found = model(vectors[:, None, None])["logits"]
+    np.testing.assert_allclose(found, vectors @ kernel + bias, rtol=1e-5, atol=1e-5)
+
+
+def test_the_classifier_drops_parts_of_the_embedding_in_training_alone():
+    embedding = keras.Input((1, 1, 400))
+    head = classification.Classification(dropout=0.25)
+    model = keras.Model(embedding, head({"embedding": embedding}, 1))
+    model.get_layer("classes").set_weights([np.ones((400, 1)), np.zeros(1)])
+    ones = np.ones((1, 1, 1, 400), np.float32)
+    assert float(model(ones)["logits"][0, 0]) == 400
+    # Those that are kept are scaled by 4 / 3.
+    kept = float(model(ones, training=True)["logits"][0, 0]) * 3 / 4
+    assert 250 < kept < 350
+
+
+def test_a_backbone_without_an_embedding_is_refused_with_what_it_has():
+    features = {"C5": keras.Input((4, 4, 3)), "C4": keras.Input((8, 8, 3))}
+    message = "reads 'embedding', which the backbone does not give; it has 'C4', 'C5'"
+    with pytest.raises(ValueError, match=message):
+        classification.Classification()(features, 2)
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])

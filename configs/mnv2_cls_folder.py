@@ -1,0 +1,43 @@
+r"""MobileNetV2 on anyone's own photographs, from ImageNet weights.
+
+    python train.py --experiment=mnv2_cls_folder \
+        --set "dataset.data_dir = 'my_photos'" \
+        --set "init_from = 'keras-applications:imagenet'"
+"""
+
+from official.backbones.mobilenet_v2 import MobileNetV2
+from official.data.image_folder import ImageFolder
+from official.data.pipeline import Input
+from official.experiment import Experiment
+from official.heads.classification import Classification as Classifier
+from official.optim.optimizers import AdamW
+from official.optim.schedules import Cosine
+from official.tasks.classification import Classification
+from official.training.fine_tuning import FineTuning
+from official.training.trainer import Trainer
+
+
+def experiment() -> Experiment:
+    return Experiment(
+        task=Classification(
+            backbone=MobileNetV2(),
+            head=Classifier(),
+            image_size=(224, 224),
+            crop_area=(0.35, 1.0),
+            brightness=0.2,
+            contrast=0.2,
+            saturation=0.2,
+            label_smoothing=0.1,
+        ),
+        dataset=ImageFolder(data_dir="data"),
+        train=Input(split="train", batch_size=16, cache=True),
+        eval=Input(split="val", batch_size=16, cache=True),
+        optimizer=AdamW(
+            schedule=Cosine(learning_rate=5e-4, warmup_epochs=1),
+            weight_decay=0.05,
+            clip_norm=1.0,
+            ema_decay=0.95,
+        ),
+        trainer=Trainer(epochs=20, evaluate_every=2),
+        fine_tuning=FineTuning(norm="reestimate"),
+    )

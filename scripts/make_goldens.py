@@ -1,0 +1,74 @@
+"""Writes tests/goldens: what the networks of timm and torchvision compute.
+
+    python scripts/make_goldens.py [NAME ...]
+
+Run by hand where PyTorch and these libraries are installed; the tests need none of
+them. A file holds no weights: they are drawn by name, here and in the tests
+(`tests/drawn.py`). It holds names and shapes of the tensors, and the logits for a drawn
+image.
+"""
+
+import argparse
+import io
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import drawn  # noqa: E402
+import pytorch  # noqa: E402
+
+SIZE = 96
+SYMMETRIC = {"timm:mobilenetv1_100"}
+NAMES = (
+    "timm:mobilenetv1_100",
+    "timm:mobilenetv2_100",
+    "timm:mobilenetv3_large_100",
+    "timm:mobilenetv3_small_100",
+    "timm:tf_mobilenetv3_small_minimal_100",
+    "timm:mobilenetv4_conv_small",
+    "timm:mobilenetv4_conv_medium",
+    "timm:mobilenetv4_conv_large",
+    "timm:mobilenetv4_hybrid_medium",
+    "timm:mobilenetv4_hybrid_large",
+    "timm:mnasnet_100",
+    "timm:mnasnet_small",
+    "timm:semnasnet_100",
+    "torchvision:mobilenet_v2",
+    "torchvision:mobilenet_v3_large",
+    "torchvision:mobilenet_v3_small",
+    "torchvision:mnasnet1_0",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", default=NAMES)
+    for name in parser.parse_args().names:
+        file = ROOT / "tests" / "goldens" / f"{name.replace(':', '_')}.npz"
+        file.write_bytes(golden(name))
+        print(f"{file.relative_to(ROOT)}: {file.stat().st_size} bytes")
+
+
+def golden(name: str) -> bytes:
+    source, _, model = name.partition(":")
+    network = pytorch.model(source, model)
+    symmetric = name in SYMMETRIC or model.startswith("tf_")
+    normalization = "symmetric" if symmetric else "imagenet"
+    fed = drawn.fed(drawn.image(SIZE), normalization)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        size=SIZE,
+        shapes=np.frombuffer(json.dumps(pytorch.shapes(network)).encode(), "uint8"),
+        logits=pytorch.logits(network, fed),
+    )
+    return content.getvalue()
+
+
+if __name__ == "__main__":
+    main()
