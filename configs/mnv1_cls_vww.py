@@ -18,6 +18,7 @@ from official.backbones.mobilenet_v1 import MobileNetV1
 from official.data.image_list import ImageList
 from official.data.pipeline import Input
 from official.experiment import Experiment
+from official.export_spec import Export
 from official.heads.classification import Classification as Classifier
 from official.optim.optimizers import AdamW
 from official.optim.schedules import Cosine
@@ -28,7 +29,9 @@ from official.training.trainer import Trainer
 def experiment() -> Experiment:
     return Experiment(
         task=Classification(
-            backbone=MobileNetV1(width_multiplier=0.25, norm=Norm(momentum=0.99)),
+            backbone=MobileNetV1(
+                width_multiplier=0.25, activation="relu", norm=Norm(momentum=0.99)
+            ),
             head=Classifier(dropout=0.0),
             image_size=(96, 96),
             normalization="unit",
@@ -48,4 +51,6 @@ def experiment() -> Experiment:
             schedule=Cosine(learning_rate=1e-3, warmup_epochs=1), ema_decay=0.99
         ),
         trainer=Trainer(epochs=50, evaluate_every=5),
+        # What runtimes for microcontrollers feed and read.
+        export=Export(input_type="int8", output_type="int8"),
     )

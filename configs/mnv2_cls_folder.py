@@ -23,7 +23,7 @@ def experiment() -> Experiment:
             backbone=MobileNetV2(),
             head=Classifier(),
             image_size=(224, 224),
-            crop_area=(0.35, 1.0),
+            crop_area=(0.25, 1.0),
             brightness=0.2,
             contrast=0.2,
             saturation=0.2,
@@ -33,11 +33,11 @@ def experiment() -> Experiment:
         train=Input(split="train", batch_size=16, cache=True),
         eval=Input(split="val", batch_size=16, cache=True),
         optimizer=AdamW(
-            schedule=Cosine(learning_rate=5e-4, warmup_epochs=1),
+            schedule=Cosine(learning_rate=3e-4, warmup_epochs=1, final_fraction=0.2),
             weight_decay=0.05,
             clip_norm=1.0,
-            ema_decay=0.95,
+            ema_decay=0.995,
         ),
-        trainer=Trainer(epochs=20, evaluate_every=2),
+        trainer=Trainer(epochs=24, evaluate_every=2),
         fine_tuning=FineTuning(norm="reestimate"),
     )

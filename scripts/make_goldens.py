@@ -52,6 +52,23 @@ def main() -> None:
         file = ROOT / "tests" / "goldens" / f"{name.replace(':', '_')}.npz"
         file.write_bytes(golden(name))
         print(f"{file.relative_to(ROOT)}: {file.stat().st_size} bytes")
+    save(ROOT / "tests" / "goldens")
+
+
+def save(folder: pathlib.Path) -> None:
+    """Writes small files of torch.save, of which `tests/test_torch_files.py` knows."""
+    import torch
+
+    tensors = {
+        "a.weight": torch.arange(6.0).reshape(2, 3),
+        "a.t": torch.arange(6.0).reshape(2, 3).t(),
+        "b.half": torch.arange(4).half() / 3,
+        "b.bf": torch.tensor([1.5, -2.25, 1 / 3]).bfloat16(),
+        "n": torch.tensor(7),
+    }
+    torch.save(tensors, folder / "zip.pth")
+    torch.save(tensors, folder / "stream.pth", _use_new_zipfile_serialization=False)
+    torch.save(torch.nn.Linear(2, 2), folder / "module.pth")
 
 
 def golden(name: str) -> bytes:

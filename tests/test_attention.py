@@ -46,6 +46,14 @@ def test_rows_of_places_give_what_maps_give():
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_key_gets_all_without_a_warning():
+    queries, keys, values = _inputs()
+    outputs = LAYER()(queries, keys[:, :1, :1], values[:, :1, :1])
+    wanted = np.broadcast_to(np.tile(values[:, :1, :1], 3), queries.shape)
+    np.testing.assert_allclose(outputs, wanted, atol=1e-6)
+
+
 @pytest.mark.parametrize("form", attention.FORMS)
 def test_a_graph_of_unknown_sizes_computes_the_same(form):
     inputs = _inputs()

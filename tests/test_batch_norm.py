@@ -191,3 +191,37 @@ def test_two_replicas_share_statistics_only_when_synchronized(root):
         check=False,
     )
     assert done.stdout.strip().endswith("agreed"), done.stderr[-2000:]
+
+
+def test_told_to_keep_its_statistics_it_trains_only_scale_and_offset():
+    """As in inference, but for the gradients of gamma and beta."""
+    ours, theirs = _pair()
+    ours.use_batch_statistics = False
+    images = _images()
+    outputs, _, gamma, beta, *weights = _train(ours, images)
+    np.testing.assert_allclose(outputs, theirs(images, training=False), rtol=1e-5)
+    assert np.abs(gamma).min() > 0
+    assert np.abs(beta).min() > 0
+    for before, after in zip(theirs.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_told_to_measure_it_does_so_outside_of_training_too():
+    ours, _ = _pair()
+    ours.use_batch_statistics, ours.momentum = True, 0.0
+    images = _images()
+    outputs = ours(images, training=False)
+    mean, variance = images.mean((0, 1, 2)), images.var((0, 1, 2))
+    np.testing.assert_allclose(ours.moving_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(ours.moving_variance, variance, rtol=1e-5)
+    ours.use_batch_statistics = None
+    np.testing.assert_allclose(outputs, ours(images, training=False), atol=1e-5)
+
+
+def test_a_frozen_norm_does_not_measure():
+    ours, _ = _pair()
+    ours.trainable = False
+    before = ours.get_weights()
+    ours(_images(), training=True)
+    for value, after in zip(before, ours.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, after)

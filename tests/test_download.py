@@ -54,6 +54,8 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MOBILE_VISION_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    # A client that has seen enough closes the connection.
+    server.handle_error = lambda *arguments: None
     server.asked, server.headers, server.redirect_headers = [], {}, {}
     server.resumes, server.cut = True, None
     server.url = f"http://127.0.0.1:{server.server_port}"

@@ -20,6 +20,8 @@ SHRINK = {
         "trainer.steps_per_epoch = 1",
         "export.calibration_examples = 2",
         "export.precisions = ('int8',)",
+        "export.input_type = 'uint8'",
+        "export.output_type = 'uint8'",
     ),
     "segmentation": (
         "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",

@@ -1,7 +1,7 @@
 """What a layer costs."""
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 
@@ -10,6 +10,7 @@ _KINDS = {
     "depthwise": keras.layers.DepthwiseConv2D,
     "dense": keras.layers.Dense,
 }
+_COUNTED: Any = tuple(_KINDS.values())
 
 
 @runtime_checkable
@@ -60,7 +61,7 @@ def layer_multiply_adds(layer: keras.layers.Layer) -> int:
     """
     if isinstance(layer, Counted):
         return layer.multiply_adds()
-    if isinstance(layer, tuple(_KINDS.values())):
+    if isinstance(layer, _COUNTED):
         # Every weight works once at every output position. Kernels: Conv2D
         # [height, width, C_in / groups, C_out], DepthwiseConv2D [height, width, C,
         # multiplier], Dense [C_in, C_out].

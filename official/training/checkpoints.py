@@ -99,7 +99,8 @@ def save(
 def averaged(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
     """The moving average of the trainable weights, by path; empty without one."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not inner.use_ema:
+    # Before the first step Keras's average is zero.
+    if not inner.use_ema or not int(inner.iterations):
         return {}
     # Keras has no public access but overwriting the weights themselves.
     return {

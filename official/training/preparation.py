@@ -90,10 +90,8 @@ def _compiled(
     network: keras.Model,
     taught_by: keras.Model | None,
 ) -> trainable.Trainable:
-    tuning, total = (
-        experiment.fine_tuning,
-        fine_tuning.count(network.trainable_variables),
-    )
+    tuning = experiment.fine_tuning
+    total = fine_tuning.count(network.trainable_variables)
     tuning.prepare(network)
     trainee = trainable.Trainable(
         network,
@@ -104,7 +102,7 @@ def _compiled(
     steps = steps_per_epoch(experiment)
     optimizer = experiment.optimizer.build(
         network.trainable_variables,
-        total_steps=experiment.trainer.epochs * steps,
+        total_steps=max(1, experiment.trainer.epochs * steps),
         steps_per_epoch=steps,
         factors=tuning.factors(network),
     )

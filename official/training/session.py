@@ -49,8 +49,23 @@ def train(
         terminal.console.print(
             f"resuming after step {state.step} (epoch {state.epoch})"
         )
+    elif not trainer.epochs:
+        _save_untrained(run_dir, model, state)
     if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
         _fit(experiment, run_dir, model, state)
+
+
+def _save_untrained(
+    run_dir: pathlib.Path, model: trainable.Trainable, state: checkpoints.State
+) -> None:
+    """The checkpoints of a training without steps: the weights it would start from."""
+    for which in ("last", "best"):
+        checkpoints.save(
+            checkpoints.path(run_dir, which),
+            network=model.network,
+            optimizer=model.optimizer,
+            state=state,
+        )
 
 
 def training_batches(experiment: "experiment_lib.Experiment", *, start_step: int):

@@ -12,7 +12,8 @@ class Trainer:
     """Settings of the training loop.
 
     Attributes:
-        epochs: Number of epochs; each ends with an evaluation and a checkpoint.
+        epochs: Number of epochs; each ends with an evaluation and a checkpoint. 0 trains
+            nothing: what `init_from` gives is evaluated and exported.
         steps_per_epoch: Steps of one epoch; None is one pass over the training data.
         strategy: Devices.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
@@ -37,7 +38,9 @@ class Trainer:
     def __post_init__(self):
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision {self.precision!r}: want one of {PRECISIONS}")
-        for field in ("epochs", "evaluate_every", "checkpoint_steps"):
+        if self.epochs < 0:
+            raise ValueError(f"epochs {self.epochs}: want 0 or more")
+        for field in ("evaluate_every", "checkpoint_steps"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} {getattr(self, field)}: want 1 or more")
         for field in ("steps_per_epoch", "patience"):
