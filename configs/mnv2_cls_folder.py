@@ -3,6 +3,13 @@ r"""MobileNetV2 on anyone's own photographs, from ImageNet weights.
     python train.py --experiment=mnv2_cls_folder \
         --set "dataset.data_dir = 'my_photos'" \
         --set "init_from = 'keras-applications:imagenet'"
+
+Wants `my_photos/<class>/*.jpg`; see `official/data/image_folder.py`. Without
+`init_from` it trains from scratch: then add `--set "trainer.epochs = 100"` and
+`--set "optimizer.schedule.learning_rate = 2e-3"`, and have thousands of photographs.
+
+Norms are measured anew for every evaluation: the moving averages of so short a training
+would still be those of ImageNet (`official/training/fine_tuning.py` says more).
 """
 
 from official.backbones.mobilenet_v2 import MobileNetV2
@@ -23,7 +30,7 @@ def experiment() -> Experiment:
             backbone=MobileNetV2(),
             head=Classifier(),
             image_size=(224, 224),
-            crop_area=(0.25, 1.0),
+            crop_area=(0.35, 1.0),
             brightness=0.2,
             contrast=0.2,
             saturation=0.2,
@@ -33,11 +40,11 @@ def experiment() -> Experiment:
         train=Input(split="train", batch_size=16, cache=True),
         eval=Input(split="val", batch_size=16, cache=True),
         optimizer=AdamW(
-            schedule=Cosine(learning_rate=3e-4, warmup_epochs=1, final_fraction=0.2),
+            schedule=Cosine(learning_rate=2e-4, warmup_epochs=1),
             weight_decay=0.05,
             clip_norm=1.0,
-            ema_decay=0.995,
+            ema_decay=0.95,
         ),
-        trainer=Trainer(epochs=24, evaluate_every=2),
+        trainer=Trainer(epochs=16, evaluate_every=2),
         fine_tuning=FineTuning(norm="reestimate"),
     )

@@ -128,6 +128,13 @@ def test_only_hybrids_have_attention_and_scales():
         assert ("layer_scale" in names) == hybrid
 
 
+@pytest.mark.parametrize(("filters", "initial"), [(16, 1e-5), (24, 1.0)])
+def test_a_scale_starts_near_zero_beside_a_shortcut_alone(filters, initial):
+    model = _block(_bottleneck(3, 3, filters=filters, scaled=True))
+    layer = model.get_layer("C4_block2_layer_scale")
+    np.testing.assert_allclose(layer.gamma, np.full(filters, initial), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("activation", "kinds"),
     [
@@ -179,6 +186,19 @@ def _classifier(backbone: V4) -> keras.Model:
     pixels = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
     outputs = classification.Classification()(backbone(pixels), 10)
     return _varied(keras.Model(images, outputs, name="classifier"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "form"), [("int8", "single"), ("float32", "batched")]
+)
+def test_the_cpu_target_chooses_the_form_of_attention(precision, form):
+    model = _classifier(V4(variant="hybrid_medium", width_multiplier=0.1))
+    rewritten = targets_base.find("cpu").rewrite(model, precision)
+    assert {getattr(layer, "form", form) for layer in rewritten.layers} == {form}
+    images = networks.pixels(2)
+    np.testing.assert_allclose(
+        rewritten(images)["logits"], model(images)["logits"], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("variant", ["conv_small", "hybrid_medium"])

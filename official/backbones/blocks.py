@@ -121,18 +121,25 @@ class PlacedBlock:
     def name(self) -> str:
         return f"C{self.level}_block{self.number}"
 
+    def has_shortcut(
+        self, inputs: keras.KerasTensor, outputs: keras.KerasTensor
+    ) -> bool:
+        """Whether the block keeps size and channels.
+
+        By the block's own stride: a block that lost it to dilation stays without a
+        shortcut, so that weights mean the same at every output stride.
+        """
+        return self.block.stride == 1 and inputs.shape[-1] == outputs.shape[-1]
+
     def add_shortcut(
         self, inputs: keras.KerasTensor, outputs: keras.KerasTensor
     ) -> keras.KerasTensor:
         """Adds the inputs to the outputs, where the block keeps size and channels.
 
-        By the block's own stride: a block that lost it to dilation stays without a
-        shortcut, so that weights mean the same at every output stride.
-
         In training, an example loses the block's outputs with probability `drop_rate`:
         stochastic depth, Huang et al., 2016, https://arxiv.org/abs/1603.09382.
         """
-        if self.block.stride != 1 or inputs.shape[-1] != outputs.shape[-1]:
+        if not self.has_shortcut(inputs, outputs):
             return outputs
         if self.drop_rate:
             outputs = keras.layers.Dropout(

@@ -7,7 +7,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
 class LayerScale(keras.layers.Layer):
-    """Multiplies each channel by a trained factor that starts near 0.
+    """Multiplies each channel by a trained factor.
 
     Touvron et al., 2021, https://arxiv.org/abs/2103.17239, section 2.2. Behind a
     convolution (and its norm) it costs nothing in a file: the converter folds it into

@@ -1,0 +1,50 @@
+r"""MobileNetV2 on CIFAR-10, at its own 32x32 pixels, from scratch.
+
+    python train.py --experiment=mnv2_cls_cifar10 \
+        --set "dataset.data_dir = '/data/cifar10'"
+
+reads `train/CLASS/*` and `val/CLASS/*`. The stem has stride 1 and the last level keeps
+the stride of the one before: the paper's network would see the last level at one pixel.
+"""
+
+from official.backbones.blocks import Norm
+from official.backbones.mobilenet_v2 import MobileNetV2
+from official.data.image_folder import ImageFolder
+from official.data.pipeline import Input
+from official.experiment import Experiment
+from official.heads.classification import Classification as Classifier
+from official.optim.optimizers import AdamW
+from official.optim.schedules import Cosine
+from official.tasks.classification import Classification
+from official.training.trainer import Trainer
+
+
+def experiment() -> Experiment:
+    backbone = MobileNetV2(
+        width_multiplier=0.5,
+        stem_stride=1,
+        output_stride=16,
+        norm=Norm(momentum=0.95),
+    )
+    return Experiment(
+        task=Classification(
+            backbone=backbone,
+            head=Classifier(dropout=0.2),
+            image_size=(32, 32),
+            center_share=None,
+            crop_area=(0.4, 1.0),
+            brightness=0.15,
+            contrast=0.3,
+            saturation=0.3,
+        ),
+        dataset=ImageFolder(data_dir="data/cifar10"),
+        train=Input(split="train", batch_size=64, cache=True),
+        eval=Input(split="val", batch_size=100, cache=True),
+        optimizer=AdamW(
+            schedule=Cosine(learning_rate=3e-3, warmup_epochs=3),
+            weight_decay=0.05,
+            clip_norm=1.0,
+            ema_decay=0.99,
+        ),
+        trainer=Trainer(epochs=150, evaluate_every=10),
+    )
