@@ -13,7 +13,7 @@ from official.data.image_folder import ImageFolder
 from official.data.pipeline import Input
 from official.experiment import Experiment
 from official.heads.classification import Classification as Classifier
-from official.optim.optimizers import AdamW
+from official.optim.optimizers import SGD
 from official.optim.schedules import Cosine
 from official.tasks.classification import Classification
 from official.training.trainer import Trainer
@@ -32,19 +32,16 @@ def experiment() -> Experiment:
             head=Classifier(dropout=0.2),
             image_size=(32, 32),
             center_share=None,
-            crop_area=(0.4, 1.0),
-            brightness=0.15,
-            contrast=0.3,
-            saturation=0.3,
+            crop_area=(0.6, 1.0),
         ),
         dataset=ImageFolder(data_dir="data/cifar10"),
         train=Input(split="train", batch_size=64, cache=True),
         eval=Input(split="val", batch_size=100, cache=True),
-        optimizer=AdamW(
-            schedule=Cosine(learning_rate=3e-3, warmup_epochs=3),
-            weight_decay=0.05,
-            clip_norm=1.0,
+        optimizer=SGD(
+            schedule=Cosine(learning_rate=0.1, warmup_epochs=1),
+            nesterov=True,
+            l2=1e-3,
             ema_decay=0.99,
         ),
-        trainer=Trainer(epochs=150, evaluate_every=10),
+        trainer=Trainer(epochs=100, evaluate_every=10),
     )

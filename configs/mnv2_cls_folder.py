@@ -4,12 +4,17 @@ r"""MobileNetV2 on anyone's own photographs, from ImageNet weights.
         --set "dataset.data_dir = 'my_photos'" \
         --set "init_from = 'keras-applications:imagenet'"
 
-Wants `my_photos/<class>/*.jpg`; see `official/data/image_folder.py`. Without
-`init_from` it trains from scratch: then add `--set "trainer.epochs = 100"` and
-`--set "optimizer.schedule.learning_rate = 2e-3"`, and have thousands of photographs.
+Wants `my_photos/<class>/*.jpg`; see `official/data/image_folder.py`. The lowest levels
+and the statistics of all norms stay those of ImageNet, and the backbone learns slowly:
+a few hundred photographs teach no better ones (`official/training/fine_tuning.py`).
 
-Norms are measured anew for every evaluation: the moving averages of so short a training
-would still be those of ImageNet (`official/training/fine_tuning.py` says more).
+Without `init_from`, and with thousands of photographs, train everything:
+
+        --set "fine_tuning = @FineTuning()" --set "trainer.epochs = 100"
+
+Measured on 550 / 160 photographs of five flowers with seeds 0, 1 and 2: val top-1 of
+the Keras model 90.6, 90.0 and 88.8 %, of the int8 file 91.3, 90.6 and 88.1 %; 5 minutes
+of training on 2 cores (x86-64) that ran other things beside it.
 """
 
 from official.backbones.mobilenet_v2 import MobileNetV2
@@ -40,11 +45,12 @@ def experiment() -> Experiment:
         train=Input(split="train", batch_size=16, cache=True),
         eval=Input(split="val", batch_size=16, cache=True),
         optimizer=AdamW(
-            schedule=Cosine(learning_rate=2e-4, warmup_epochs=1),
+            schedule=Cosine(learning_rate=2e-3, warmup_epochs=1),
             weight_decay=0.05,
             clip_norm=1.0,
-            ema_decay=0.95,
+            ema_decay=0.98,
         ),
+        # Of many evaluations on few photographs the best is but the luckiest.
         trainer=Trainer(epochs=16, evaluate_every=2),
-        fine_tuning=FineTuning(norm="reestimate"),
+        fine_tuning=FineTuning(freeze="C2", norm="inference", backbone_rate=0.1),
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 
@@ -363,6 +364,18 @@ def test_two_replicas_freeze_release_and_measure_as_one(root, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "equal" in done.stdout
+
+
+def test_to_keep_what_nothing_has_trained_earns_a_warning(capsys):
+    line = "warning: fine_tuning keeps .*: set init_from, or .*fine_tuning = @FineTun"
+    for setting, warned in (
+        ({"freeze": "stem"}, True),
+        ({"norm": "inference"}, True),
+        ({"norm": "reestimate", "backbone_rate": 0.5}, False),
+    ):
+        preparation.model(experiment(**setting), fresh=True)
+        found = re.search(line, capsys.readouterr().out)
+        assert bool(found) == warned
 
 
 def test_preparation_says_how_many_weights_train(capsys):

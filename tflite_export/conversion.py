@@ -6,15 +6,20 @@ import pathlib
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from official import export_spec, failures
-from tflite_export import child, flatbuffer
+from tflite_export import child, flatbuffer, rounding
 
 if TYPE_CHECKING:
+    import keras
+
     from tflite_export import inference
+
+_MOMENT_IMAGES = 32
 
 
 def convert(
@@ -38,11 +43,13 @@ def convert(
     """
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         folder = pathlib.Path(name)
-        _save(graph, folder / "saved_model")
+        model = graph.model
         if precision == "int8":
             if calibration is None:
                 raise ValueError("an int8 file needs calibration images")
             np.save(folder / "calibration.npy", calibration)
+            model = rounding.prepared(model, _inputs(graph, calibration))
+        _save(model, folder / "saved_model")
         request = {
             "precision": precision,
             "input_type": spec.input_type,
@@ -62,20 +69,28 @@ def _output_type(spec: export_spec.Export) -> str:
     return "float32" if spec.output == "class_ids" else spec.output_type
 
 
-def _save(graph: "inference.Graph", folder: pathlib.Path) -> None:
+def _inputs(graph: "inference.Graph", pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Some calibration images as the graph takes them; enough for means."""
+    dtype = graph.model.input.dtype
+    for image in pixels[:_MOMENT_IMAGES]:
+        given = image[None].astype(np.float32) * graph.scale + graph.offset
+        yield given.astype(dtype)
+
+
+def _save(model: "keras.Model", folder: pathlib.Path) -> None:
     import tensorflow as tf
 
-    images = graph.model.input
+    images = model.input
     signature = tf.TensorSpec(images.shape, images.dtype, name="images")
 
     @tf.function(input_signature=[signature], autograph=False)
     def serve(images):
-        return graph.model(images, training=False)
+        return model(images, training=False)
 
     # Tracked are the variables, not the model: with the functions that Keras adds
     # for training they would count as mutable and stay variables in the file.
     module = tf.Module()
-    module.weights = [variable.value for variable in graph.model.variables]
+    module.weights = [variable.value for variable in model.variables]
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
 
 

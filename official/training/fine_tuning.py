@@ -75,6 +75,11 @@ class FineTuning:
         if self.unfreeze_every is not None and self.freeze is None:
             raise ValueError("unfreeze_every: nothing is frozen; set freeze too")
 
+    @property
+    def keeps_something(self) -> bool:
+        """Whether weights or statistics stay as they are at the start."""
+        return self.freeze is not None or self.norm == "inference"
+
     def frozen(self, levels: Sequence[str], *, epoch: int) -> tuple[str, ...]:
         """Those of the levels that do not train in an epoch (counted from 0)."""
         if self.freeze is None:

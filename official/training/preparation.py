@@ -77,6 +77,12 @@ def _initialize(
 ) -> dict[str, str]:
     """Sets the weights to start from; what is known of them."""
     if not experiment.init_from:
+        if experiment.fine_tuning.keeps_something:
+            terminal.console.print(
+                "warning: fine_tuning keeps weights or statistics that nothing has "
+                "trained: set init_from, or train all with "
+                '--set "fine_tuning = @FineTuning()"'
+            )
         return {}
     transfer = initialize.initialize(
         network, experiment.task.backbone, experiment.init_from
