@@ -50,7 +50,6 @@ def experiment() -> Experiment:
             clip_norm=1.0,
             ema_decay=0.98,
         ),
-        # Of many evaluations on few photographs the best is but the luckiest.
-        trainer=Trainer(epochs=16, evaluate_every=2),
+        trainer=Trainer(epochs=16, evaluate_every=4),
         fine_tuning=FineTuning(freeze="C2", norm="inference", backbone_rate=0.1),
     )

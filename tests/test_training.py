@@ -182,6 +182,19 @@ def test_a_first_try_that_failed_does_not_lock_the_folder(tmp_path):
     run(small.experiment(epochs=1), tmp_path / "run")
 
 
+def test_without_epochs_the_run_is_what_it_starts_from(finished, tmp_path):
+    untrained = dataclasses.replace(
+        small.experiment(epochs=0), init_from=str(finished), seed=4
+    )
+    run(untrained, tmp_path / "run")
+    started = checkpoints.inference_network(small.experiment(), finished)
+    ours = checkpoints.inference_network(untrained, tmp_path / "run")
+    for mine, theirs in zip(ours.get_weights(), started.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert step_of(tmp_path / "run") == 0
+    assert (tmp_path / "run" / "report.html").exists()
+
+
 def test_the_folder_says_whose_weights_the_run_started_from(finished, tmp_path):
     wanted = dataclasses.replace(
         small.experiment(epochs=1), init_from=str(finished), seed=4

@@ -12,8 +12,8 @@ class Trainer:
     """Settings of the training loop.
 
     Attributes:
-        epochs: Number of epochs; each ends with an evaluation and a checkpoint. 0 trains
-            nothing: what `init_from` gives is evaluated and exported.
+        epochs: Number of epochs; each ends with an evaluation and a checkpoint. With 0
+            nothing is trained: what `init_from` gives is evaluated and exported.
         steps_per_epoch: Steps of one epoch; None is one pass over the training data.
         strategy: Devices.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
