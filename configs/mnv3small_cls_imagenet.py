@@ -3,9 +3,9 @@
 python train.py --experiment=mnv3small_cls_imagenet --set "dataset.data_dir = '/data'"
 
 Recipe: TensorFlow Model Garden's `imagenet_mobilenetv3small_tpu.yaml` (batch 4096,
-RMSProp, 0.01 falling by 0.99 every 3 epochs, moving average of the weights; 67.5 %
-top-1 by its authors). How to prepare the data, and what differs: see
-`mnv2_cls_imagenet`. Not yet run at this scale.
+RMSProp, 0.01 falling by 0.99 every 3 epochs, moving average of the weights, there with
+the norm statistics, here without; 67.5 % top-1 by its authors). How to prepare the
+data, and what differs: see `mnv2_cls_imagenet`. Not yet run at this scale.
 """
 
 import dataclasses

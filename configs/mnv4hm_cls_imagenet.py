@@ -23,7 +23,11 @@ def experiment() -> Experiment:
     parent = mnv4m_cls_imagenet.experiment()
     backbone = dataclasses.replace(mnv4m_cls_imagenet.BACKBONE, variant="hybrid_medium")
     augment = RandAugment(
-        magnitude=15, probability=0.7, scale="model_garden", translate=10 / 256
+        magnitude=15,
+        probability=0.7,
+        scale="model_garden",
+        translate=10 / 256,
+        cutout=40 / 256,
     )
     task = dataclasses.replace(parent.task, backbone=backbone, augmentations=(augment,))
     schedule = Cosine(learning_rate=0.016, warmup_epochs=WARMUP_STEPS / STEPS_PER_EPOCH)

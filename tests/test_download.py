@@ -40,8 +40,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
-        for name, value in server.headers.items():
-            self.send_header(name, value)
+        for name, values in server.headers.items():
+            for value in [values] if isinstance(values, str) else values:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(CONTENT[start : server.cut])
 
@@ -127,10 +128,21 @@ def test_a_part_that_is_too_long_is_told(server):
         (
             "/file",
             {},
-            {"x-goog-hash": f"crc32c=AAAAAA==, md5={base64.b64encode(MD5).decode()}"},
+            {"x-goog-hash": f"crc32c=AAAAAA==,md5={base64.b64encode(MD5).decode()}"},
+        ),
+        (
+            "/file",
+            {},
+            # As storage.googleapis.com sends them: a header for each.
+            {
+                "x-goog-hash": (
+                    "crc32c=AAAAAA==",
+                    f"md5={base64.b64encode(MD5).decode()}",
+                )
+            },
         ),
     ],
-    ids=["Hugging Face", "Google"],
+    ids=["Hugging Face", "Google", "Google, two headers"],
 )
 def test_what_the_server_tells_is_checked_and_kept(server, path, redirect, direct):
     server.redirect_headers, server.headers = redirect, direct

@@ -312,6 +312,15 @@ def test_another_architecture_is_refused_before_anything_is_downloaded(cache):
         initialize.initialize(_network(), SMALL, "timm:mnasnet_100")
 
 
+def test_a_published_file_of_another_architecture_is_told_by_its_name(tmp_path):
+    # All blocks of a MnasNet-B1 pair with those of a MobileNetV2, and some fit.
+    file = tmp_path / "mnasnet_100.rmsp_in1k.safetensors"
+    file.touch()
+    message = f"init_from {file} is a MnasNet, the task's backbone a MobileNetV2"
+    with pytest.raises(failures.RequestError, match=re.escape(message)):
+        initialize.initialize(_network(), SMALL, str(file))
+
+
 def test_fewer_blocks_than_the_network_has_are_another_variant(cache):
     backbone = mobilenet_v3.MobileNetV3(variant="large")
     with pytest.raises(failures.RequestError, match="it has 11 blocks, the network 15"):

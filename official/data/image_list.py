@@ -15,6 +15,8 @@ from official import failures, spelling
 from official.data import base, decoding, image_files, indexed, palettes, text_file
 
 _SPLIT = "{split}"
+_MOST_UNUSED = 1000
+"""Class numbers without a row, beyond as many as have some, that are believed."""
 
 
 class Row(NamedTuple):
@@ -159,7 +161,14 @@ def _class_names(dataset: ImageList) -> tuple[str, ...]:
         raise failures.DataError(f"{path} has no label in any row")
     if not all(label.isdecimal() for label in found):
         return tuple(sorted(found))
-    names = tuple(str(number) for number in range(max(map(int, found)) + 1))
+    largest = max(map(int, found))
+    if largest >= _MOST_UNUSED + 2 * len(found):
+        raise failures.DataError(
+            f"{path}: column {dataset.label_column!r} holds {len(found)} numbers up to "
+            f"{largest}, which are no class numbers; set dataset.label_column, or "
+            "dataset.classes to their names"
+        )
+    names = tuple(str(number) for number in range(largest + 1))
     absent = set(names) - {str(int(label)) for label in found}
     if absent:
         logging.getLogger(__name__).warning(
@@ -175,8 +184,12 @@ def _class_names(dataset: ImageList) -> tuple[str, ...]:
 def _class_id(path: pathlib.Path, row: Row, label: str, ids: dict[str, int]) -> int:
     if label in ids:
         return ids[label]
-    if label.isdecimal() and int(label) < len(ids):
-        return int(label)
+    if label.isdecimal():
+        if (plain := str(int(label))) in ids:
+            return ids[plain]
+        # Where names are numbers themselves, another number is no class.
+        if int(label) < len(ids) and not any(name.isdecimal() for name in ids):
+            return int(label)
     raise failures.DataError(
         f"{path}:{row.line}: label {label!r} is not a class"
         f"{spelling.hint(label, ids)} (there are {len(ids)}: "

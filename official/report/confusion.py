@@ -61,7 +61,7 @@ def read(run_dir: pathlib.Path) -> tuple[np.ndarray, list[str]] | None:
     file = run_dir / TABLE
     if not file.exists():
         return None
-    with file.open(newline="") as lines:
+    with file.open(newline="", encoding="utf-8") as lines:
         (_, *names), *rows = csv.reader(lines)
     return np.array([[int(count) for count in row[1:]] for row in rows]), names
 

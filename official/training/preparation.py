@@ -31,6 +31,11 @@ def model(
             is nothing of the level to freeze.
     """
     trainer = experiment.trainer
+    if not trainer.epochs and experiment.fine_tuning.norm == "reestimate":
+        raise failures.RequestError(
+            "trainer.epochs = 0 trains nothing, and fine_tuning.norm = 'reestimate' "
+            "belongs to a training: set fine_tuning = @FineTuning()"
+        )
     keras.utils.set_random_seed(experiment.seed % 2**32)
     if trainer.deterministic:
         import tensorflow as tf

@@ -3,12 +3,14 @@
 import base64
 import contextlib
 import dataclasses
+import email.message
 import errno
 import hashlib
 import http.client
 import json
 import os
 import pathlib
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -105,7 +107,7 @@ def _complete(file: File, part: pathlib.Path) -> Digest | None:
             if response.status != http.client.PARTIAL_CONTENT:
                 start = 0  # it does not resume: from the beginning
             _receive(response, part, start=start, file=file)
-            return _told(redirects.headers | dict(response.headers))
+            return _told(redirects.headers | _by_name(response.headers))
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             # Nothing follows: all of it is there, or it is of another file.
@@ -114,11 +116,16 @@ def _complete(file: File, part: pathlib.Path) -> Digest | None:
                     f"{part} is not the beginning of {file.url}; delete it and run "
                     "again"
                 ) from error
-            return _told(redirects.headers | dict(error.headers))
+            return _told(redirects.headers | _by_name(error.headers))
         _refuse(file, f"{_host(file.url)} answers {error.code} {error.reason}", error)
     except urllib.error.URLError as error:
         _refuse(file, f"no connection to {_host(file.url)} ({error.reason})", error)
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+    except (
+        TimeoutError,
+        ConnectionError,
+        http.client.HTTPException,
+        ssl.SSLError,
+    ) as error:
         raise failures.RunError(
             f"{file.url}: the connection was lost ({error}); run again, it goes on "
             "where it stopped"
@@ -141,7 +148,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self.headers: dict[str, str] = {}
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        self.headers |= dict(headers)
+        self.headers |= _by_name(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -174,13 +181,19 @@ def _bar(file: File, start: int, total: int | None) -> Iterator[Any]:
         yield lambda count: bar.advance(task, count)
 
 
+def _by_name(headers: email.message.Message) -> dict[str, str]:
+    """By name in lower case; Google's storage sends one header for each hash."""
+    return {
+        name.lower(): ",".join(map(str, headers.get_all(name, []))) for name in headers
+    }
+
+
 def _told(headers: Mapping[str, str]) -> Digest | None:
-    """The digest in a server's headers."""
-    by_name = {name.lower(): value for name, value in headers.items()}
-    tag = by_name.get("x-linked-etag", "").removeprefix("W/").strip('"')
+    """The digest in a server's headers, by lower-case name."""
+    tag = headers.get("x-linked-etag", "").removeprefix("W/").strip('"')
     if len(tag) == hashlib.sha256().digest_size * 2:
         return Digest(kind="sha256", value=tag)
-    for item in by_name.get("x-goog-hash", "").split(","):
+    for item in headers.get("x-goog-hash", "").split(","):
         kind, _, value = item.strip().partition("=")
         if kind == "md5":
             return Digest(kind="md5", value=base64.b64decode(value).hex())

@@ -78,15 +78,24 @@ def _locate(
     """What is known of the weights, and their file."""
     if not published.is_named(init_from):
         file = _file(pathlib.Path(init_from).expanduser())
-        return published.of_file(file), file
+        item = published.of_file(file)
+        if item:
+            _require_kind(item, backbone, init_from)
+        return item, file
     size = network.input_shape[1] if isinstance(network.input_shape, tuple) else None
     item = published.find(init_from, backbone, image_size=size)
+    _require_kind(item, backbone, item.name)
+    return item, download.fetch(item.file)
+
+
+def _require_kind(
+    item: published.Published, backbone: base.Backbone, shown: str
+) -> None:
     if type(item.backbone) is not type(backbone):
         raise failures.RequestError(
-            f"init_from {item.name} is a {type(item.backbone).__name__}, the task's "
+            f"init_from {shown} is a {type(item.backbone).__name__}, the task's "
             f"backbone a {type(backbone).__name__}"
         )
-    return item, download.fetch(item.file)
 
 
 def _file(path: pathlib.Path) -> pathlib.Path:
@@ -112,7 +121,10 @@ def _provenance(item: published.Published | None, file: pathlib.Path) -> dict[st
     found = {"source": str(file)}
     if item:
         found = item.provenance()
-    elif (before := file.parent.parent / PROVENANCE).is_file():
+    elif (
+        file.suffix == files.CHECKPOINT
+        and (before := file.parent.parent / PROVENANCE).is_file()
+    ):
         # Of a run: what it started from is in its weights still.
         found = json.loads(before.read_text(encoding="utf-8"))
         found |= {"source": f"{file}, which started from {found.get('source', '?')}"}

@@ -48,12 +48,12 @@ class Transfer:
         if self.skipped:
             lines.append(
                 f"{len(self.skipped)} do not fit and start afresh: "
-                + _some([f"{item.layer} ({item.reason})" for item in self.skipped], 1)
+                + _some([f"{item.layer} ({item.reason})" for item in self.skipped], 8)
             )
         if self.random:
             lines.append(
                 f"{len(self.random)} are not in it and start afresh: "
-                + _some(self.random, 4)
+                + _some(self.random, 8)
             )
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n  ".join(lines)
