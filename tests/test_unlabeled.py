@@ -11,7 +11,7 @@ from official.data import base, indexed, with_unlabeled
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Numbers(indexed.IndexedDataset):
+class Stamps(indexed.IndexedDataset):
     """Images that hold their number, and one kind of label."""
 
     count: int = 6
@@ -35,11 +35,11 @@ class Numbers(indexed.IndexedDataset):
         return {"image": image, self.kind: label, "image_id": str(record)}
 
 
-PHOTOGRAPHS = Numbers(count=4, first=100)
+PHOTOGRAPHS = Stamps(count=4, first=100)
 
 
 def _mixed(**fields):
-    given = {"labeled": Numbers(), "unlabeled": PHOTOGRAPHS} | fields
+    given = {"labeled": Stamps(), "unlabeled": PHOTOGRAPHS} | fields
     return with_unlabeled.WithUnlabeled(**given)
 
 
@@ -63,7 +63,7 @@ def test_the_share_holds_wherever_one_looks(share):
 
 def test_labelled_examples_keep_their_labels_and_their_order():
     mixed = _list(_mixed().load("train", seed=5), 40)
-    alone = _list(Numbers().load("train", seed=5), 20)
+    alone = _list(Stamps().load("train", seed=5), 20)
     kept = [example for example in mixed if example["label"] >= 0]
     assert _ids(kept) == _ids(alone)
     assert [int(e["label"]) for e in kept] == [int(e["label"]) for e in alone]
@@ -106,7 +106,7 @@ def test_the_stream_resumes_anywhere(start, share):
 
 
 def test_few_photographs_come_round_within_a_pass():
-    dataset = _mixed(unlabeled=Numbers(count=2, first=100))
+    dataset = _mixed(unlabeled=Stamps(count=2, first=100))
     assert _ids(_list(dataset.load("train")))[1::2] == [100, 101, 100, 101, 100, 101]
 
 
@@ -127,7 +127,7 @@ def test_other_splits_are_those_of_the_labelled_data():
 
 
 def test_several_labels_become_unknown():
-    stream = _mixed(labeled=Numbers(kind="labels")).load("train", seed=1)
+    stream = _mixed(labeled=Stamps(kind="labels")).load("train", seed=1)
     assert stream.element_spec["labels"].shape == (3,)
     labels = [example["labels"].tolist() for example in _list(stream, 4)]
     assert labels[1] == labels[3] == [-1, -1, -1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from official import export_spec, failures
-from tflite_export import child, flatbuffer, rounding
+from tflite_export import child, flatbuffer
 
 if TYPE_CHECKING:
     import keras
@@ -47,6 +47,9 @@ def convert(
         if precision == "int8":
             if calibration is None:
                 raise ValueError("an int8 file needs calibration images")
+            # Not before: Keras brings TensorFlow, which --help should not wait for.
+            from tflite_export import rounding
+
             np.save(folder / "calibration.npy", calibration)
             model = rounding.prepared(model, _inputs(graph, calibration))
         _save(model, folder / "saved_model")
