@@ -100,7 +100,7 @@ def averaged(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
     """The moving average of the trainable weights, by path; empty without one."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     # Before the first step Keras's average is zero.
-    if not inner.use_ema or not int(inner.iterations):
+    if not inner.use_ema or not int(_numpy(inner.iterations)):
         return {}
     # Keras has no public access but overwriting the weights themselves.
     return {
