@@ -120,7 +120,7 @@ def judge(
         if not drop <= max_drop:
             problems.append(
                 f"{metric} is {drop:.2f} points below the Keras model's "
-                f"(allowed {max_drop:g})"
+                f"(allowed {max_drop:g}) on {results[name].examples} images"
             )
         if not agreement >= bound:
             problems.append(
@@ -150,7 +150,12 @@ def require(verdicts: Mapping[str, Verdict]) -> None:
         lines += [p for p in verdict.problems if p not in own + lines]
         lines += [f"{name}: {' and '.join(own)}"] if own else []
     if lines:
-        raise failures.GateError("outside the parity gate: " + "; ".join(lines))
+        raise failures.GateError(
+            "outside the parity gate: "
+            + "; ".join(lines)
+            + " (the files are written; train longer, evaluate on more images, or set "
+            "other bounds: export.max_drop_int8, export.min_agreement_int8)"
+        )
 
 
 def _untrained(reference: evaluation.Result, metric: str) -> list[str]:

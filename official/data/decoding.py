@@ -10,6 +10,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -211,7 +212,9 @@ def _data_error(path: Path, error: Exception) -> failures.DataError:
         return failures.DataError(
             f"{path}: not an image; want JPEG, PNG, BMP, GIF, TIFF or WebP"
         )
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    # TensorFlow begins with the name of its op on its device.
+    text = re.sub(r"\{\{.*?\}\}", "", str(error))
+    reason = " ".join(text.split())[:120] or type(error).__name__
     return failures.DataError(
         f"{path}: truncated, damaged or of an unknown kind ({reason}); "
         "copy or convert it again"
