@@ -219,6 +219,20 @@ def photos(folder, *names) -> list[pathlib.Path]:
     return paths
 
 
+def test_a_folder_stands_for_its_images(tmp_path, capsys):
+    photos(tmp_path, "in/a.png", "in/below/b.png")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    out = tmp_path / "out"
+    model = networks.file(tmp_path, "float32")
+    predict.run(model, [tmp_path / "in"], out=out)
+    assert {path.name for path in out.iterdir()} == {"a.png", "b.png"}
+    assert "1 other files left out" in capsys.readouterr().out
+    (tmp_path / "none").mkdir()
+    status, line = failure(capsys, "predict", model, tmp_path / "none", f"--out={out}")
+    assert status == 2
+    assert "none: no image in this folder" in line
+
+
 def test_no_picture_takes_the_name_of_another(tmp_path):
     names = ("x/a.png", "y/a.png", "a_2.png", "z/a.jpg", "A_2.jpg")
     out = tmp_path / "out"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from official import failures
-from official.data import crops, decoding, palettes, transforms
+from official.data import crops, decoding, image_files, palettes, transforms
 from official.report import predictions, terminal
 from official.report.panels import base as panels
 from tflite_export import interpreter, probe, sidecar
@@ -18,6 +18,8 @@ def run(
 ) -> None:
     """Writes a picture for each image to the folder `out` and prints its path.
 
+    A folder among the images stands for all images in it.
+
     What the outputs are, the names and colors of classes, and what of an image the file
     is shown come from the description beside the file. Without one the form of the
     output tells, names are numbers, colors made up, and the whole image is shown.
@@ -27,6 +29,7 @@ def run(
             picture would overwrite an image.
         DataError: If an image cannot be read.
     """
+    images = _unfolded(images)
     files = _files(images, out)
     _require_kept(images, files)
     probe.run(model)
@@ -84,6 +87,26 @@ def _panel(
             "nothing else is drawn"
         )
     return panel, classes
+
+
+def _unfolded(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """The images, those in folders included.
+
+    Raises:
+        DataError: If a folder has none.
+    """
+    images: list[pathlib.Path] = []
+    for path in paths:
+        if not path.is_dir():
+            images.append(path)
+            continue
+        found, others = image_files.within(path)
+        if not found:
+            raise failures.DataError(f"{path}: no image in this folder")
+        if others:
+            terminal.console.print(f"{path}: {len(others)} other files left out")
+        images += [path / name for name in found]
+    return images
 
 
 def _files(images: Sequence[pathlib.Path], out: pathlib.Path) -> list[pathlib.Path]:
