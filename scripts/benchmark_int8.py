@@ -44,7 +44,7 @@ SETTINGS = (
     "eval.cache = True",
     "optimizer = @AdamW(schedule=@Cosine(learning_rate=0.002, warmup_epochs=2),"
     " weight_decay=0.02, clip_norm=1.0, ema_decay=0.95)",
-    "trainer = @Trainer(epochs=20, evaluate_every=10)",
+    "trainer = @Trainer(epochs=20, evaluate_every=20)",
     "export.precisions = ('int8',)",
     "export.max_drop_int8 = 100.0",  # the table is the judge
     "export.min_agreement_int8 = 0.0",

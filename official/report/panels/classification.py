@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from official.data import base as data_base
 from official.report import text
@@ -162,7 +162,7 @@ class Mistakes(base.Mistakes):
             x = _MARGIN + number % columns * step[0]
             y = _MARGIN + number // columns * step[1]
             photo = Image.fromarray(mistake.image)
-            photo.thumbnail((_TILE, _TILE))
+            photo = ImageOps.contain(photo, (_TILE, _TILE))
             sheet.paste(photo, (x, y))
             first, second = _captions(mistake, class_names)
             lines = ((first, _WRONG), (second, "black"))
