@@ -97,7 +97,7 @@ def convert(
 ) -> dict[str, pathlib.Path]:
     """The files of every network, by name and precision."""
     from official import export_spec
-    from tflite_export import calibration, inference
+    from tflite_export import calibration, conversion, inference
     from tflite_export.targets import base as targets
 
     spec = export_spec.Export(precisions=PRECISIONS)
@@ -106,9 +106,11 @@ def convert(
     files = {}
     for name, network in networks.items():
         for precision in PRECISIONS:
-            rewritten = target.rewrite(network, precision)
+            rewritten = target.rewrite(network, precision).model
             graph = inference.build(rewritten, spec=spec, precision=precision)
-            content = target.convert(graph, precision, spec=spec, calibration=images)
+            content = conversion.convert(
+                graph, precision, spec=spec, calibration=images
+            )
             file = folder / f"{name}_{precision}.tflite"
             file.write_bytes(content)
             files[f"{name} {precision}"] = file

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from official import export_spec
 from official.layers import hard_swish
-from tflite_export import calibration, flatbuffer, inference
+from tflite_export import calibration, conversion, flatbuffer, inference
 from tflite_export.targets import base as targets_base
 
 SIZE = (32, 24)
@@ -66,10 +66,10 @@ def convert(model: keras.Model, precision: str, **spec) -> bytes:
     export = export_spec.Export(**spec)
     target = targets_base.find("cpu")
     graph = inference.build(
-        target.rewrite(model, precision), spec=export, precision=precision
+        target.rewrite(model, precision).model, spec=export, precision=precision
     )
     images = calibration.collect(pixels(8)[:, None]) if precision == "int8" else None
-    return target.convert(graph, precision, spec=export, calibration=images)
+    return conversion.convert(graph, precision, spec=export, calibration=images)
 
 
 @functools.cache

@@ -74,7 +74,7 @@ def test_a_float_file_keeps_hard_swish_fused():
 
 def test_rewriting_leaves_the_trained_network_as_it_was():
     network = networks.network()
-    rewritten = targets_base.find("cpu").rewrite(network, "int8")
+    rewritten = targets_base.find("cpu").rewrite(network, "int8").model
     forms = {
         layer.form
         for layer in rewritten.layers
@@ -123,7 +123,7 @@ def test_an_operation_outside_of_a_layer_survives_the_copies():
         - x[:, 1:-1, 1:-1, :1]
     )
     network = keras.Model(images, {"logits": x})
-    copy = targets_base.find("cpu").rewrite(network, "int8")
+    copy = targets_base.find("cpu").rewrite(network, "int8").model
     graph = inference.build(
         copy, spec=export_spec.Export(input_type="float32"), precision="int8"
     )

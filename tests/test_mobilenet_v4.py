@@ -193,7 +193,7 @@ def _classifier(backbone: V4) -> keras.Model:
 )
 def test_the_cpu_target_chooses_the_form_of_attention(precision, form):
     model = _classifier(V4(variant="hybrid_medium", width_multiplier=0.1))
-    rewritten = targets_base.find("cpu").rewrite(model, precision)
+    rewritten = targets_base.find("cpu").rewrite(model, precision).model
     assert {getattr(layer, "form", form) for layer in rewritten.layers} == {form}
     images = networks.pixels(2)
     np.testing.assert_allclose(

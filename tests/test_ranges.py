@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from official import export_spec
-from tflite_export import flatbuffer, inference, ranges
+from tflite_export import conversion, flatbuffer, inference, ranges
 from tflite_export.targets import base as targets
 
 
@@ -34,8 +34,10 @@ def test_one_odd_image_does_not_coarsen_the_scales(tmp_path):
     images = random.integers(120, 136, (20, 16, 16, 3)).astype(np.uint8)
     images[0] = random.choice([0, 255], (16, 16, 3))
     spec, target = export_spec.Export(calibration_examples=20), targets.find("cpu")
-    graph = inference.build(target.rewrite(model, "int8"), spec=spec, precision="int8")
-    content = target.convert(graph, "int8", spec=spec, calibration=images)
+    graph = inference.build(
+        target.rewrite(model, "int8").model, spec=spec, precision="int8"
+    )
+    content = conversion.convert(graph, "int8", spec=spec, calibration=images)
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
     (logits,) = flatbuffer.read(path).outputs.values()

@@ -15,6 +15,7 @@ from official.training import checkpoints
 from tflite_export import (
     benchmark,
     check,
+    conversion,
     examples,
     flatbuffer,
     inference,
@@ -100,14 +101,14 @@ def write(
     files = {}
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        rewritten = target.rewrite(network, precision)
+        rewritten = target.rewrite(network, precision).model
         graph = inference.build(
             rewritten,
             spec=spec,
             precision=precision,
             scores=experiment.task.score_activation,
         )
-        content = target.convert(graph, precision, spec=spec, calibration=images)
+        content = conversion.convert(graph, precision, spec=spec, calibration=images)
         names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from official import export_spec, failures
+from official import graph as graph_lib
 from official.layers import argmax
 
 _NORMALIZE = "normalize"
@@ -101,13 +102,6 @@ def finish(
     return keras.Model(model.input, outputs, name="network")
 
 
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of `target` the weights of the layers of the same name."""
-    for layer in target.layers:
-        if layer.weights:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
-
-
 def _normalize(network: keras.Model) -> keras.layers.Rescaling:
     layer = next((x for x in network.layers if x.name == _NORMALIZE), None)
     if not isinstance(layer, keras.layers.Rescaling):
@@ -124,17 +118,11 @@ def _clone(
     shape = (1, *network.input_shape[1:])
     images = keras.Input(batch_shape=shape, dtype=dtype, name="images")
 
-    def clone(layer: Any) -> Any:
-        original = layer if layer.name != _NORMALIZE or normalize is None else normalize
-        return original.__class__.from_config(original.get_config())
+    def visit(node: graph_lib.Node, args: Any, kwargs: Any) -> Any:
+        if node.name != _NORMALIZE:
+            return graph_lib.copy(node, args, kwargs)
+        return graph_lib.renew(normalize)(*args) if normalize else args[0]
 
-    def call(layer: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if layer.name == _NORMALIZE and normalize is None:
-            return inputs
-        return layer(inputs, *args, **kwargs)
-
-    model = keras.models.clone_model(
-        network, input_tensors=images, clone_function=clone, call_function=call
-    )
-    copy_weights(network, model)
+    model = graph_lib.rebuild(network, visit, inputs=images)
+    graph_lib.copy_weights(network, model)
     return model

@@ -1,20 +1,31 @@
 """What an export target is, and the targets there are."""
 
 import abc
+import collections
 import dataclasses
 import importlib
 import pathlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from official import export_spec, failures, spelling
-from tflite_export import conversion, flatbuffer
+from official import failures, graph, spelling
 
 if TYPE_CHECKING:
     import keras
 
-    from tflite_export import inference
+    from tflite_export import flatbuffer
+
+
+class Rewritten(NamedTuple):
+    """What a target made of a network.
+
+    Attributes:
+        model: The same function, weights included.
+        changes: What was changed, a line each, for people.
+    """
+
+    model: "keras.Model"
+    changes: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,10 +33,12 @@ class Target(abc.ABC):
     """Hardware, by the forms that it likes and the ops that it runs.
 
     One module of this package holds one target; its file name is the target's name.
+    A network that is trained quantization-aware is rewritten before its training, thus
+    targets know nothing of files and of what makes them.
     """
 
     @abc.abstractmethod
-    def rewrite(self, model: "keras.Model", precision: str) -> "keras.Model":
+    def rewrite(self, model: "keras.Model", precision: str) -> Rewritten:
         """The same function in the forms that run fast here, weights included.
 
         Args:
@@ -33,24 +46,35 @@ class Target(abc.ABC):
             precision: One of `official.export_spec.PRECISIONS`.
         """
 
-    def convert(
-        self,
-        graph: "inference.Graph",
-        precision: str,
-        *,
-        spec: export_spec.Export,
-        calibration: np.ndarray | None,
-    ) -> bytes:
-        """A file of the rewritten network; see `conversion.convert`."""
-        return conversion.convert(graph, precision, spec=spec, calibration=calibration)
-
-    def refuses(self, op: flatbuffer.Op) -> str | None:
+    def refuses(self, op: "flatbuffer.Op") -> str | None:
         """Why an op does not run here, or None."""
         if op.flex:
             return "needs TensorFlow's own kernels (Flex)"
         if op.custom:
             return "a custom op, for which an app must bring the kernel"
         return None
+
+
+def with_forms(model: "keras.Model", forms: Mapping[type, str]) -> Rewritten:
+    """The network with other forms of some layers.
+
+    Args:
+        forms: The value of the field `form`, by class of layer.
+    """
+    changed: collections.Counter[str] = collections.Counter()
+
+    def visit(node: graph.Node, args: Any, kwargs: Any) -> Any:
+        form = forms.get(type(node.operation))
+        if form is None or node.operation.form == form:
+            return graph.copy(node, args, kwargs)
+        changed[f"{type(node.operation).__name__} in the form {form!r}"] += 1
+        return graph.renew(node.operation, form=form)(*args, **kwargs)
+
+    rewritten = graph.rebuild(model, visit)
+    graph.copy_weights(model, rewritten)
+    return Rewritten(
+        rewritten, tuple(f"{count} {change}" for change, count in changed.items())
+    )
 
 
 def names() -> tuple[str, ...]:

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 
 from official.layers import attention, hard_swish
-from tflite_export import inference
 from tflite_export.targets import base
 
 
@@ -24,17 +23,10 @@ class CPU(base.Target):
     Nor has it an int8 BATCH_MATMUL; `attention.MultiQueryAttention` has the figures.
     """
 
-    def rewrite(self, model: keras.Model, precision: str) -> keras.Model:
+    def rewrite(self, model: keras.Model, precision: str) -> base.Rewritten:
         integer = precision == "int8"
-
-        def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-            config = layer.get_config()
-            if isinstance(layer, hard_swish.HardSwish):
-                config["form"] = "split" if integer else "fused"
-            if isinstance(layer, attention.MultiQueryAttention):
-                config["form"] = "single" if integer else "batched"
-            return layer.__class__.from_config(config)
-
-        rewritten = keras.models.clone_model(model, clone_function=clone)
-        inference.copy_weights(model, rewritten)
-        return rewritten
+        forms: dict[type, str] = {
+            hard_swish.HardSwish: "split" if integer else "fused",
+            attention.MultiQueryAttention: "single" if integer else "batched",
+        }
+        return base.with_forms(model, forms)
