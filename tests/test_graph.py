@@ -57,8 +57,8 @@ def test_a_node_knows_who_reads_it_and_whether_the_model_gives_it():
 def test_what_is_no_flat_network_is_refused_by_name():
     images = keras.Input((8, 8, 3))
     inner = _network()
-    with pytest.raises(ValueError, match="layer 'toy' of .* is a model of its own"):
+    with pytest.raises(ValueError, match=r"layer 'toy' of .* is a model of its own"):
         graph.nodes(keras.Model(images, inner(images)))
     layer = keras.layers.ReLU(name="twice")
-    with pytest.raises(ValueError, match="layer 'twice' of .* more than once"):
+    with pytest.raises(ValueError, match=r"layer 'twice' of .* more than once"):
         graph.nodes(keras.Model(images, layer(layer(images))))
