@@ -10,6 +10,7 @@ from official import bindings, catalog, export_spec, failures, gin, spelling
 from official.data import base as data_base
 from official.data import pipeline
 from official.optim import optimizers
+from official.quantization import scheme as scheme_lib
 from official.tasks import base as tasks_base
 from official.training import fine_tuning as fine_tuning_lib
 from official.training import trainer as trainer_lib
@@ -31,6 +32,8 @@ class Experiment:
         eval: Which split is evaluated, and how it is batched.
         optimizer: Update rule with its schedule.
         trainer: Length of training, strategy, precision, checkpoints.
+        quantization: Trains on the grids of the integer file (quantization-aware); None
+            trains in floats, and an int8 file is made by post-training quantization.
         export: The files to write, and their gate.
         init_from: Weights to start from: published ones by name, a file, or a run
             folder; see `official.weights.initialize`.
@@ -46,6 +49,7 @@ class Experiment:
     eval: pipeline.Input
     optimizer: optimizers.Optimizer
     trainer: trainer_lib.Trainer
+    quantization: scheme_lib.QuantScheme | None = None
     export: export_spec.Export = export_spec.Export()
     init_from: str | None = None
     fine_tuning: fine_tuning_lib.FineTuning = fine_tuning_lib.FineTuning()

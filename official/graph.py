@@ -48,6 +48,11 @@ def nodes(model: keras.Model) -> list[Node]:
         ValueError: If a layer is a model itself, or is called more than once: names in
             it would not tell one call from another.
     """
+    return [node for node, _, _ in calls(model)]
+
+
+def calls(model: keras.Model) -> list[tuple[Node, tuple[Any, ...], dict[str, Any]]]:
+    """As `nodes`, each with its arguments; tensors in them are those of the model."""
     depths = sorted(model._nodes_by_depth, reverse=True)
     found = [n for depth in depths for n in model._nodes_by_depth[depth]]
     found = [n for n in found if n.arguments.keras_tensors]
@@ -70,12 +75,18 @@ def nodes(model: keras.Model) -> list[Node]:
         for tensor in node.arguments.keras_tensors:
             readers.setdefault(id(tensor), []).append(node.operation)
     return [
-        Node(
-            operation=node.operation,
-            inputs=tuple(node.arguments.keras_tensors),
-            outputs=tuple(node.outputs),
-            consumers=tuple(r for t in node.outputs for r in readers.get(id(t), ())),
-            is_output=any(id(tensor) in given for tensor in node.outputs),
+        (
+            Node(
+                operation=node.operation,
+                inputs=tuple(node.arguments.keras_tensors),
+                outputs=tuple(node.outputs),
+                consumers=tuple(
+                    reader for t in node.outputs for reader in readers.get(id(t), ())
+                ),
+                is_output=any(id(tensor) in given for tensor in node.outputs),
+            ),
+            node.arguments.args,
+            node.arguments.kwargs,
         )
         for node in found
     ]
@@ -94,11 +105,6 @@ def rebuild(
     Returns:
         The model; layers that `visit` made have initial weights (see `copy_weights`).
     """
-    arguments = {
-        node.operation.name: node.arguments
-        for at_depth in model._nodes_by_depth.values()
-        for node in at_depth
-    }
     if inputs is None:
         old = model.input
         inputs = keras.Input(batch_shape=old.shape, dtype=old.dtype, name=old.name)
@@ -107,10 +113,8 @@ def rebuild(
     def renewed(value: Any) -> Any:
         return tensors.get(id(value), value)
 
-    for node in nodes(model):
-        given = arguments[node.name]
-        args = keras.tree.map_structure(renewed, given.args)
-        kwargs = keras.tree.map_structure(renewed, given.kwargs)
+    for node, args, kwargs in calls(model):
+        args, kwargs = keras.tree.map_structure(renewed, (args, kwargs))
         outputs = keras.tree.flatten(visit(node, args, kwargs))
         tensors.update(zip(map(id, node.outputs), outputs, strict=True))
     outputs = keras.tree.map_structure(renewed, model.output)

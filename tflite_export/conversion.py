@@ -36,18 +36,22 @@ def convert(
 
     Args:
         graph: From `inference.build` for the same spec and precision.
-        calibration: uint8 `[N, H, W, 3]`, for "int8"; see `calibration.collect`.
+        calibration: uint8 `[N, H, W, 3]`, for "int8"; see `calibration.collect`. A
+            network that was trained quantization-aware has its ranges already.
 
     Raises:
         RunError: If the converter fails; one line of what it said.
     """
+    # Not before: Keras brings TensorFlow, which --help should not wait for.
+    from official.quantization import rewrite
+
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         folder = pathlib.Path(name)
         model = graph.model
-        if precision == "int8":
+        trained = rewrite.is_quantized(model)
+        if precision == "int8" and not trained:
             if calibration is None:
                 raise ValueError("an int8 file needs calibration images")
-            # Not before: Keras brings TensorFlow, which --help should not wait for.
             from tflite_export import rounding
 
             np.save(folder / "calibration.npy", calibration)
@@ -59,6 +63,7 @@ def convert(
             "output_type": _output_type(spec),
             "scale": graph.scale,
             "offset": graph.offset,
+            "calibrated": precision == "int8" and not trained,
         }
         (folder / "request.json").write_text(json.dumps(request))
         content = _run(folder, precision)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
-from official import atomic, export_spec
+from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.report import html, predictions, terminal
 from official.tasks import evaluation
@@ -48,7 +48,7 @@ def run(
         GateError: If a file is not what its precision promises (it is not written
             then), or outside its parity gate (it is, and the report says so).
     """
-    experiment = _with(experiment, precisions, target)
+    experiment = _as_trained(_with(experiment, precisions, target))
     network = checkpoints.inference_network(experiment, run_dir, checkpoint)
     _remove_stale(run_dir / "export", checkpoints.path(run_dir, checkpoint))
     files = write(experiment, network, folder=run_dir / "export")
@@ -96,12 +96,14 @@ def write(
     spec = experiment.export
     target = targets_base.find(spec.target)
     images = None
-    if "int8" in spec.precisions:
+    if "int8" in spec.precisions and experiment.quantization is None:
         images = examples.calibration_images(experiment)
     files = {}
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        rewritten = target.rewrite(network, precision).model
+        rewritten = network
+        if experiment.quantization is None:
+            rewritten = target.rewrite(network, precision).model
         graph = inference.build(
             rewritten,
             spec=spec,
@@ -159,6 +161,34 @@ def _with(
     )
     targets_base.find(spec.target)
     return dataclasses.replace(experiment, export=spec)
+
+
+def _as_trained(
+    experiment: experiment_lib.Experiment,
+) -> experiment_lib.Experiment:
+    """Without the scheme that it was trained under, where its files are of another.
+
+    Raises:
+        RequestError: If files of both kinds are asked for at once.
+    """
+    scheme, spec = experiment.quantization, experiment.export
+    if scheme is None:
+        return experiment
+    own = scheme.precision if spec.target == scheme.target else None
+    if set(spec.precisions) == {own}:
+        return experiment
+    if own in spec.precisions:
+        raise failures.RequestError(
+            f"this network was trained for {own} on {scheme.target!r}, and other files "
+            "of it are compared with its float form: export them in a command of "
+            f"their own (--precision, without {own})"
+        )
+    terminal.console.print(
+        f"trained for {scheme.precision} on {scheme.target!r}: for "
+        f"{', '.join(spec.precisions)} on {spec.target!r} its float weights are "
+        "converted, and quantized after training"
+    )
+    return dataclasses.replace(experiment, quantization=None)
 
 
 def _remove_stale(folder: pathlib.Path, checkpoint: pathlib.Path) -> None:

@@ -169,6 +169,12 @@ def layer(name: str) -> str:
     return layers[0][0] if layers else ""
 
 
+def layers(name: str) -> list[str]:
+    """All layers that a tensor came from, in the order of its names; see `layer`."""
+    scopes = [_scope(part) for part in name.split(";")]
+    return list(dict.fromkeys(scope for scope in scopes if scope))
+
+
 def _scope(name: str) -> str:
     first, *rest = name.split("/")
     if not rest:

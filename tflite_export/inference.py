@@ -1,13 +1,15 @@
 """From the network that was trained to the graph that is converted."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from official import export_spec, failures
 from official import graph as graph_lib
-from official.layers import argmax
+from official.layers import argmax, fake_quant, quantized
+from official.quantization import rewrite
 
 _NORMALIZE = "normalize"
 
@@ -121,8 +123,21 @@ def _clone(
     def visit(node: graph_lib.Node, args: Any, kwargs: Any) -> Any:
         if node.name != _NORMALIZE:
             return graph_lib.copy(node, args, kwargs)
-        return graph_lib.renew(normalize)(*args) if normalize else args[0]
+        if normalize is None:
+            return args[0]
+        if rewrite.is_quantized(network):
+            return _on_grid(normalize)(*args)
+        return graph_lib.renew(normalize)(*args)
 
     model = graph_lib.rebuild(network, visit, inputs=images)
     graph_lib.copy_weights(network, model)
     return model
+
+
+def _on_grid(normalize: keras.layers.Rescaling) -> Callable[[Any], Any]:
+    """The normalization as an op of integers, which changes none of them."""
+    pixels = fake_quant.FakeQuant(fixed=(0, 255), name="pixels_range")
+    scale = quantized.QuantizedRescaling(
+        normalize.scale, offset=normalize.offset, name=_NORMALIZE
+    )
+    return lambda images: scale(pixels(images))

@@ -37,9 +37,11 @@ def _convert(folder: pathlib.Path, request: dict[str, Any]) -> bytes:
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = lambda: _examples(folder, request)
-        _average_ranges(lambda: _examples(folder, request))
+        # With the ranges in the graph, the int8 set of ops would want examples, too.
+        if request["calibrated"]:
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: _examples(folder, request)
+            _average_ranges(lambda: _examples(folder, request))
         converter.inference_input_type = tf.as_dtype(request["input_type"])
         converter.inference_output_type = tf.as_dtype(request["output_type"])
     return converter.convert()

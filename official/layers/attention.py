@@ -59,15 +59,31 @@ class MultiQueryAttention(keras.layers.Layer):
     def call(self, queries: Any, keys: Any, values: Any) -> Any:
         channels = keys.shape[-1]
         # Right behind the projection, where the converter folds it into the kernel.
-        scaled = _rows(queries * channels**-0.5, channels)
+        scaled = self.rounded(queries * channels**-0.5, "scaled")
         places = tuple(range(1, len(values.shape) - 1))
         center = keras.ops.mean(values, axis=places, keepdims=True)
+        center = self.rounded(center, "center")
+        centered = self.rounded(values - center, "values")
         means = self._means(
-            scaled, _rows(keys, channels), _rows(values - center, channels)
+            _rows(scaled, channels), _rows(keys, channels), _rows(centered, channels)
         )
         # `[rows, C]` of one image gets its batch back by broadcasting.
-        means = means + _rows(center, channels)
+        means = self.rounded(means + _rows(center, channels), "sum")
         return keras.ops.reshape(means, keras.ops.shape(queries))
+
+    def rounded(self, values: Any, name: str) -> Any:
+        """A seam for integer arithmetic: the values of one op, as they are here.
+
+        Args:
+            name: "scaled" queries, "center" and centered "values", "logits", "means" of
+                centered values, their "sum" with the center.
+        """
+        del name
+        return values
+
+    def rounded_shares(self, shares: Any) -> Any:
+        """As `rounded`, of what the softmax gives."""
+        return shares
 
     def _means(self, queries: Any, keys: Any, values: Any) -> Any:
         """Attention, `[B, rows, C]`; of a single image `[rows, C]`.
@@ -84,7 +100,9 @@ class MultiQueryAttention(keras.layers.Layer):
             queries, keys, values = (
                 keras.ops.reshape(x, x.shape[1:]) for x in (queries, keys, values)
             )
-        return _product(self._softmax(_product(queries, keys)), values)
+        logits = self.rounded(_product(queries, keys), "logits")
+        shares = self.rounded_shares(self._softmax(logits))
+        return self.rounded(_product(shares, values), "means")
 
     def _softmax(self, logits: Any) -> Any:
         with warnings.catch_warnings():

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from official import failures
+from official.quantization import scheme as scheme_lib
 from official.report import history
 from official.training import checkpoints, fine_tuning
 
@@ -122,6 +123,32 @@ class Release(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._setting.set_epoch(self.model.network, epoch):
+            self.model.make_train_function(force=True)
+
+
+class Phases(keras.callbacks.Callback):
+    """Takes quantization-aware training from phase to phase.
+
+    Args:
+        guard: Knows the step, in a resumed training too.
+        scheme: Says which phase a step is in; None does nothing.
+        total_steps: Of the whole training.
+    """
+
+    def __init__(
+        self, guard: Guard, scheme: scheme_lib.QuantScheme | None, *, total_steps: int
+    ):
+        super().__init__()
+        self._guard = guard
+        self._scheme = scheme
+        self._total_steps = total_steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._scheme is None:
+            return
+        step = self._guard.state.step
+        network = self.model.network
+        if self._scheme.set_step(network, step, total_steps=self._total_steps):
             self.model.make_train_function(force=True)
 
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from official import atomic, failures
+from official.training import networks
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -180,7 +181,7 @@ def inference_network(
         )
     classes = experiment.dataset.class_names
     require_classes(file, state(file), classes)
-    network = experiment.task.build(num_classes=len(classes), training=False)
+    network = networks.build(experiment, training=False)
     assign(network.weights, inference_weights(file), source=file)
     return network
 

@@ -8,7 +8,7 @@ import keras
 
 from official import failures
 from official.report import terminal
-from official.training import fine_tuning, teacher, trainable
+from official.training import fine_tuning, networks, teacher, trainable
 from official.weights import initialize
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def model(
             is nothing of the level to freeze.
     """
     trainer = experiment.trainer
+    _require_consistent(experiment)
     if not trainer.epochs and experiment.fine_tuning.norm == "reestimate":
         raise failures.RequestError(
             "trainer.epochs = 0 trains nothing, and fine_tuning.norm = 'reestimate' "
@@ -57,6 +58,27 @@ def model(
     return trainee
 
 
+def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
+    if experiment.quantization is None:
+        return
+    if not experiment.trainer.epochs:
+        raise failures.RequestError(
+            "trainer.epochs = 0 trains nothing, and the ranges of a quantization "
+            "scheme are found in training: set trainer.epochs, or quantization = None "
+            "for post-training quantization"
+        )
+    if experiment.fine_tuning.norm == "reestimate":
+        raise failures.RequestError(
+            "fine_tuning.norm = 'reestimate' measures what quantization-aware training "
+            "freezes: set fine_tuning.norm = 'train' or 'inference'"
+        )
+
+
+def total_steps(experiment: "experiment_lib.Experiment") -> int:
+    """Steps of the whole training, at least 1."""
+    return max(1, experiment.trainer.epochs * steps_per_epoch(experiment))
+
+
 def steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
     """Whole batches of one pass, unless the trainer says otherwise."""
     size = experiment.train.count(experiment.dataset)
@@ -66,15 +88,9 @@ def steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
 
 
 def _network(experiment: "experiment_lib.Experiment") -> keras.Model:
-    classes = experiment.dataset.num_classes
-    try:
-        # The form for evaluation too: what is wrong with it ends here, not later.
-        experiment.task.build(num_classes=classes, training=False)
-        return experiment.task.build(num_classes=classes, training=True)
-    except failures.Failure:
-        raise
-    except ValueError as error:
-        raise failures.RequestError(f"task: {error}") from error
+    # The form for evaluation too: what is wrong with it ends here, not later.
+    networks.build(experiment, training=False)
+    return networks.build(experiment, training=True)
 
 
 def _initialize(
@@ -113,7 +129,7 @@ def _compiled(
     steps = steps_per_epoch(experiment)
     optimizer = experiment.optimizer.build(
         network.trainable_variables,
-        total_steps=max(1, experiment.trainer.epochs * steps),
+        total_steps=total_steps(experiment),
         steps_per_epoch=steps,
         factors=tuning.factors(network),
     )
@@ -122,6 +138,10 @@ def _compiled(
     trainee.build(network.input_shape)
     # Only now: the optimizer has state for what is released later, too.
     tuning.set_epoch(network, 0)
+    if experiment.quantization is not None:
+        experiment.quantization.set_step(
+            network, 0, total_steps=total_steps(experiment)
+        )
     terminal.console.print(fine_tuning.summary(network, tuning, total=total))
     return trainee
 

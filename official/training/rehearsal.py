@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from official.data import errors, pipeline
 from official.report import terminal
 from official.tasks import evaluation
-from official.training import preparation, session, trainable
+from official.training import networks, preparation, session, trainable
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -63,9 +63,7 @@ def _evaluate(
     experiment: "experiment_lib.Experiment", model: trainable.Trainable
 ) -> float:
     """Seconds that an evaluation takes, from one batch."""
-    network = experiment.task.build(
-        num_classes=experiment.dataset.num_classes, training=False
-    )
+    network = networks.build(experiment, training=False)
     network.set_weights(model.network.get_weights())
     batches = list(session.evaluation_batches(experiment, batches=1))
     seconds = 0.0

@@ -14,6 +14,7 @@ from official.tasks import evaluation
 from official.training import (
     callbacks,
     checkpoints,
+    networks,
     preparation,
     statistics,
     trainable,
@@ -114,6 +115,7 @@ def _fit(
     state: checkpoints.State,
 ) -> None:
     trainer, steps = experiment.trainer, preparation.steps_per_epoch(experiment)
+    total = preparation.total_steps(experiment)
     done = state.step - state.epoch * steps
     guard = callbacks.Guard(
         run_dir, state, steps_per_epoch=steps, every=trainer.checkpoint_steps
@@ -128,6 +130,7 @@ def _fit(
     chain = [
         guard,
         callbacks.Release(experiment.fine_tuning),
+        callbacks.Phases(guard, experiment.quantization, total_steps=total),
         callbacks.Evaluation(
             _evaluator(experiment, model, guard),
             every=trainer.evaluate_every,
@@ -177,8 +180,7 @@ def _evaluator(
     guard: callbacks.Guard,
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
-    classes = experiment.dataset.num_classes
-    network = experiment.task.build(num_classes=classes, training=False)
+    network = networks.build(experiment, training=False)
     batches = evaluation_batches(experiment)
     reestimation = _reestimation(experiment)
 
@@ -206,9 +208,7 @@ def _reestimation(
     setting = experiment.fine_tuning
     if setting.norm != "reestimate":
         return None
-    network = experiment.task.build(
-        num_classes=experiment.dataset.num_classes, training=True
-    )
+    network = networks.build(experiment, training=True)
     # Always the same batches: a run that goes on finds what it would have found.
     batches = training_batches(experiment, start_step=0)
     return statistics.Reestimation(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from official.layers import fake_quant
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Skipped:
@@ -71,7 +73,9 @@ def transfer(
     taken, skipped, random = [], [], []
     for layer in network.layers:
         found = [arrays.get(weight.path) for weight in layer.weights]
-        if not found:
+        # Ranges of a network that trains quantization-aware are found in its training.
+        fresh = all(map(fake_quant.is_range, layer.weights))
+        if not found or (fresh and any(array is None for array in found)):
             continue
         if all(array is None for array in found):
             random.append(layer.name)

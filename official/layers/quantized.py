@@ -1,0 +1,187 @@
+"""Layers whose insides lie on the grids of an integer file.
+
+Each takes the settings and has the weights of the float layer that it stands for, so
+that weights go from one to the other by name. What an integer file computes in one op
+is one layer here, and its output gets a range (`fake_quant.FakeQuant`) from whoever
+builds the network.
+
+All have an attribute `mode` as `FakeQuant` has: with "observe" they compute in floats.
+"""
+
+from typing import Any
+
+import keras
+
+from official.layers import batch_norm, fake_quant, hard_swish
+
+
+class Fake:
+    """What the layers of this module share.
+
+    Attributes:
+        mode: One of `fake_quant.MODES`.
+        rounding: Gives gradients to the rounding of weights, in training.
+    """
+
+    mode: str = "quantize"
+    rounding: fake_quant.Rounding = staticmethod(fake_quant.straight_through)
+
+    def rounded_kernel(self, weights: Any, bits: int) -> Any:
+        if self.mode == "observe":
+            return weights
+        return fake_quant.kernel(weights, bits=bits, rounding=self.rounding)
+
+    def rounded(self, values: Any, low: float, high: float) -> Any:
+        """Activations between bounds that are known."""
+        if self.mode == "observe":
+            return values
+        found = fake_quant.straight_through(
+            keras.ops.cast(values, "float32"),
+            low,
+            high,
+            bits=8,
+            narrow=False,
+            axis=None,
+        )
+        return keras.ops.cast(found, values.dtype)
+
+
+class _Kernel(Fake):
+    """A layer with a trained kernel of `weight_bits`."""
+
+    weight_bits: int
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),  # type: ignore[misc]
+            "weight_bits": self.weight_bits,
+        }
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedConv2D(_Kernel, keras.layers.Conv2D):
+    """A convolution; each output channel of its kernel has a scale."""
+
+    def __init__(self, *, weight_bits: int = 8, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weight_bits = weight_bits
+
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        return super().convolution_op(
+            inputs, self.rounded_kernel(kernel, self.weight_bits)
+        )
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedDepthwiseConv2D(_Kernel, keras.layers.DepthwiseConv2D):
+    """A depthwise convolution; each output channel of its kernel has a scale."""
+
+    def __init__(self, *, weight_bits: int = 8, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weight_bits = weight_bits
+
+    def call(self, inputs: Any) -> Any:
+        # Keras 3 has no seam for the kernel here.
+        outputs = keras.ops.depthwise_conv(
+            inputs,
+            self._rounded_depthwise(),
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+        if self.use_bias:
+            outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
+        return outputs
+
+    def _rounded_depthwise(self) -> Any:
+        height, width, channels, multiplier = self.kernel.shape
+        # The channels of the output, which the scales are of, in one axis.
+        flat = keras.ops.reshape(self.kernel, (height, width, 1, channels * multiplier))
+        rounded = self.rounded_kernel(flat, self.weight_bits)
+        return keras.ops.reshape(rounded, (height, width, channels, multiplier))
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedDense(_Kernel, keras.layers.Dense):
+    """A dense layer; each output has a scale.
+
+    It is computed as a 1x1 convolution, because the converter takes a kernel with a
+    scale for each output in no matrix product.
+    """
+
+    def __init__(self, *, weight_bits: int = 8, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.weight_bits = weight_bits
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        del training
+        kernel = keras.ops.reshape(self.kernel, (1, 1, *self.kernel.shape))
+        rounded = self.rounded_kernel(kernel, self.weight_bits)
+        outputs = keras.ops.conv(inputs[:, None, None], rounded, padding="valid")
+        if self.use_bias:
+            outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
+        return keras.ops.reshape(outputs, (-1, self.units))
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedNorm(Fake, batch_norm.BatchNormalization):
+    """A batch norm that no convolution precedes.
+
+    In inference it is a depthwise convolution of a single weight a channel, which is
+    one op of an integer file, and exact: a weight alone is the largest of its channel.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        given = self.use_batch_statistics
+        if (training if given is None else given) or self.mode == "observe":
+            return super().call(inputs, training=training, mask=mask)
+        root = keras.ops.sqrt(self.moving_variance + self.epsilon)
+        factor = (self.gamma if self.scale else 1.0) / root
+        offset = (self.beta if self.center else 0.0) - self.moving_mean * factor
+        return _affine(inputs, factor, offset, self.rounded_kernel)
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedRescaling(Fake, keras.layers.Rescaling):
+    """A factor and an offset for each channel, as a depthwise convolution; exact."""
+
+    def call(self, inputs: Any) -> Any:
+        channels = (inputs.shape[-1],)
+        return _affine(
+            keras.ops.cast(inputs, self.compute_dtype),
+            keras.ops.broadcast_to(keras.ops.cast(self.scale, "float32"), channels),
+            keras.ops.broadcast_to(keras.ops.cast(self.offset, "float32"), channels),
+            self.rounded_kernel,
+        )
+
+
+def _affine(inputs: Any, factor: Any, offset: Any, rounded_kernel: Any) -> Any:
+    channels = inputs.shape[-1]
+    kernel = rounded_kernel(keras.ops.reshape(factor, (1, 1, 1, channels)), 8)
+    kernel = keras.ops.reshape(kernel, (1, 1, channels, 1))
+    outputs = keras.ops.depthwise_conv(
+        inputs, keras.ops.cast(kernel, inputs.dtype), strides=(1, 1), padding="valid"
+    )
+    return outputs + keras.ops.cast(offset, inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedHardSwish(Fake, hard_swish.HardSwish):
+    """Hard-swish in the split form: ADD with RELU6, and two MULs."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * _gate(self, inputs)
+
+
+@keras.saving.register_keras_serializable(package="mobile_vision")
+class QuantizedHardSigmoid(Fake, hard_swish.HardSigmoid):
+    """Hard-sigmoid: ADD with RELU6, and MUL."""
+
+    def call(self, inputs: Any) -> Any:
+        return _gate(self, inputs)
+
+
+def _gate(layer: Fake, inputs: Any) -> Any:
+    opened = layer.rounded(keras.ops.relu6(inputs + 3.0), 0.0, 6.0)
+    return layer.rounded(opened * (1.0 / 6.0), 0.0, 1.0)

@@ -1,0 +1,240 @@
+"""From a float network to one that computes on the grids of an integer file.
+
+Its layers keep names and weights; after each of those that end an op of the file comes
+a layer `<name>_range`. Ranges lie where TFLite has tensors: not between a convolution,
+its norm and its ReLU, which are one op, nor behind ops whose output must have the
+quantization of their input.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from official import graph
+from official.layers import (
+    batch_norm,
+    fake_quant,
+    hard_swish,
+    quantized,
+    quantized_attention,
+)
+from official.quantization import rules
+from official.quantization.rules import Kind
+
+NORMALIZE = "normalize"
+"""The layer that scales pixels 0..255; what it gives is what a file is fed."""
+
+_OWN_RANGES = (Kind.SAME, Kind.ATTENTION, Kind.IDS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What holds for layers without a rule.
+
+    Attributes:
+        weight_bits: Of kernels.
+        activation_bits: Of everything else.
+        symmetric: Ranges around zero.
+        decay: Of ranges.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    symmetric: bool = False
+    decay: float = 0.99
+
+
+def quantized_network(
+    network: keras.Model, settings: Settings, user_rules: tuple[rules.Rule, ...] = ()
+) -> keras.Model:
+    """The network with rounded weights and activations, weights included.
+
+    Raises:
+        ValueError: If a layer is of a class that nothing is known of, or a rule
+            decides nothing.
+    """
+    rewriting = _Rewriting(network, settings, user_rules)
+    rewritten = graph.rebuild(network, rewriting.visit)
+    for layer in rewritten.layers:
+        if layer.weights and not isinstance(layer, fake_quant.FakeQuant):
+            original = network.get_layer(layer.name).get_weights()
+            if original:
+                layer.set_weights(original)
+    return rewritten
+
+
+def is_quantized(network: keras.Model) -> bool:
+    """Whether `quantized_network` has made it."""
+    return any(isinstance(x, fake_quant.FakeQuant) for x in network.layers)
+
+
+def fakes(network: keras.Model) -> Iterator[Any]:
+    """Everything in a network with a `mode`."""
+    for layer in network._flatten_layers():
+        if isinstance(layer, fake_quant.FakeQuant | quantized.Fake):
+            yield layer
+
+
+class _Rewriting:
+    def __init__(
+        self,
+        network: keras.Model,
+        settings: Settings,
+        user_rules: tuple[rules.Rule, ...],
+    ):
+        found = graph.nodes(network)
+        self._settings = settings
+        self._rules = rules.resolve(user_rules, [node.name for node in found])
+        self._kinds: dict[str, Kind | None] = {}
+        # What is computed before the last range: the kinds of an unfinished op.
+        self._open: dict[str, bool] = {}
+        makers: dict[int, str] = {}
+        for node in found:
+            sources = [makers[id(t)] for t in node.inputs if id(t) in makers]
+            self._kinds[node.name] = self._kind(node, sources)
+            makers.update({id(tensor): node.name for tensor in node.outputs})
+        self._found = {node.name: node for node in found}
+        for node in found:
+            self._open[node.name] = self._continues(node)
+        self._inputs = {id(tensor) for tensor in network.inputs}
+        self._kernels = {
+            node.name: self._follows_kernel(node, makers) for node in found
+        }
+
+    def _kind(self, node: graph.Node, sources: list[str]) -> Kind | None:
+        """None for a layer that stays as it is."""
+        rule = self._rules.get(node.name)
+        if rule is not None and not rule.quantize:
+            return None
+        return rules.kind(node.operation)
+
+    def _continues(self, node: graph.Node) -> bool:
+        """Whether the op that a node is in goes on with the one that reads it."""
+        reader = node.only_consumer
+        if reader is None or self._kinds[reader.name] is None:
+            return False
+        kind, after = self._kinds[node.name], self._kinds[reader.name]
+        if kind is Kind.NORM or kind is Kind.SCALE:
+            return after in (Kind.SCALE, Kind.RELU) or self._scales(node, reader)
+        if kind is Kind.KERNEL:
+            folded = (Kind.NORM, Kind.SCALE, Kind.RELU)
+            return after in folded or self._scales(node, reader)
+        sums = (keras.layers.Add, keras.layers.Multiply, keras.layers.Rescaling)
+        return after is Kind.RELU and isinstance(node.operation, sums)
+
+    def _scales(self, node: graph.Node, reader: keras.Operation) -> bool:
+        """Whether the reader is attention, and this its queries, which it divides."""
+        if self._kinds[reader.name] is not Kind.ATTENTION:
+            return False
+        queries = self._found[reader.name].inputs[0]
+        return any(tensor is queries for tensor in node.outputs)
+
+    def _follows_kernel(self, node: graph.Node, makers: Mapping[int, str]) -> bool:
+        """Whether it can be folded into a convolution before it."""
+        source = makers.get(id(node.inputs[0]))
+        if source is None:
+            return False
+        weighted = self._kinds[source] is Kind.KERNEL
+        norm = self._kinds[source] is Kind.NORM
+        return self._open[source] and (weighted or norm)
+
+    def visit(self, node: graph.Node, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        kind = self._kinds[node.name]
+        if node.name == NORMALIZE and isinstance(
+            node.operation, keras.layers.Rescaling
+        ):
+            return self._normalized(node.operation, args)
+        if any(id(tensor) in self._inputs for tensor in node.inputs):
+            # The images of a network that does not scale pixels itself.
+            args = (self._ranged(args[0], "images"), *args[1:])
+        if kind is None:
+            return graph.copy(node, args, kwargs)
+        outputs = self._layer(node, kind)(*args, **kwargs)
+        if kind in _OWN_RANGES or self._open[node.name]:
+            return outputs
+        fixed = rules.fixed_range(node.operation)
+        return self._ranged(outputs, node.name, fixed=fixed)
+
+    def _ranged(
+        self, values: Any, name: str, *, fixed: tuple[float, float] | None = None
+    ) -> Any:
+        settings, rule = self._settings, self._rules.get(name)
+        symmetric = settings.symmetric
+        if rule is not None and rule.symmetric_activations is not None:
+            symmetric = rule.symmetric_activations
+        return fake_quant.FakeQuant(
+            bits=settings.activation_bits,
+            symmetric=symmetric,
+            decay=settings.decay,
+            fixed=fixed,
+            name=f"{name}_range",
+        )(values)
+
+    def _normalized(self, layer: keras.layers.Rescaling, args: Any) -> Any:
+        """Pixels as a file reads them: the zero point of its input is an integer."""
+        zero_point = pixel_zero_point(layer)
+        shifted = keras.layers.Rescaling(
+            layer.scale, offset=-zero_point * layer.scale, name=layer.name
+        )
+        bounds = -zero_point * layer.scale, (255 - zero_point) * layer.scale
+        return self._ranged(shifted(*args), layer.name, fixed=bounds)
+
+    def _layer(self, node: graph.Node, kind: Kind) -> Any:
+        operation, settings = node.operation, self._settings
+        if kind is Kind.SCALE and not self._kernels[node.name]:
+            raise ValueError(
+                f"layer {node.name!r}: a LayerScale that no convolution precedes alone "
+                "has no integer form here"
+            )
+        if isinstance(operation, batch_norm.BatchNormalization):
+            if not self._kernels[node.name]:
+                return _as(operation, quantized.QuantizedNorm)
+            return graph.renew(operation)
+        if kind is Kind.KERNEL:
+            rule = self._rules.get(node.name)
+            bits = rule.weight_bits if rule else None
+            return _as(
+                operation,
+                _weighted(operation),
+                weight_bits=bits or settings.weight_bits,
+            )
+        if kind is Kind.ATTENTION:
+            return _as(
+                operation,
+                quantized_attention.QuantizedMultiQueryAttention,
+                bits=settings.activation_bits,
+                symmetric=settings.symmetric,
+                decay=settings.decay,
+            )
+        if isinstance(operation, keras.layers.Rescaling):
+            return _as(operation, quantized.QuantizedRescaling)
+        if isinstance(operation, hard_swish.HardSwish):
+            # Fused it is one op, with a range before it and one behind.
+            if operation.form == "fused":
+                return graph.renew(operation)
+            return _as(operation, quantized.QuantizedHardSwish)
+        if isinstance(operation, hard_swish.HardSigmoid):
+            return _as(operation, quantized.QuantizedHardSigmoid)
+        return graph.renew(operation)
+
+
+def pixel_zero_point(normalize: keras.layers.Rescaling) -> int:
+    """The uint8 value that stands for zero in what a file is fed."""
+    # Half away from zero, as the converter.
+    return int(-normalize.offset / normalize.scale + 0.5)
+
+
+def _as(
+    operation: keras.Operation, kind: type[keras.layers.Layer], **settings: Any
+) -> Any:
+    return kind.from_config({**operation.get_config(), **settings})
+
+
+def _weighted(operation: keras.Operation) -> type[keras.layers.Layer]:
+    if isinstance(operation, keras.layers.DepthwiseConv2D):
+        return quantized.QuantizedDepthwiseConv2D
+    if isinstance(operation, keras.layers.Dense):
+        return quantized.QuantizedDense
+    return quantized.QuantizedConv2D

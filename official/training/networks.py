@@ -1,0 +1,37 @@
+"""The network of an experiment, as it trains and as it is evaluated."""
+
+from typing import TYPE_CHECKING
+
+import keras
+
+from official import failures
+from tflite_export.targets import base as targets
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+
+def build(experiment: "experiment_lib.Experiment", *, training: bool) -> keras.Model:
+    """The task's network; under a quantization scheme, on the grids of its file.
+
+    Args:
+        training: The training form, or the inference form; see `Task.build`.
+
+    Raises:
+        RequestError: If it cannot be built or quantized as asked for.
+    """
+    classes = experiment.dataset.num_classes
+    scheme = experiment.quantization
+    try:
+        network = experiment.task.build(num_classes=classes, training=training)
+    except failures.Failure:
+        raise
+    except ValueError as error:
+        raise failures.RequestError(f"task: {error}") from error
+    if scheme is None:
+        return network
+    rewritten = targets.find(scheme.target).rewrite(network, scheme.precision)
+    try:
+        return scheme.apply(rewritten.model)
+    except ValueError as error:
+        raise failures.RequestError(f"quantization: {error}") from error

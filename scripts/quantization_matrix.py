@@ -1,0 +1,227 @@
+"""Quantization-aware training of every backbone under every head, to a checked file.
+
+    python scripts/quantization_matrix.py [--size=96] [--width=1.0] [--steps=8]
+        [--out=runs/matrix] [--only=TEXT ...]
+
+Each pair trains some steps on synthetic pictures under a quantization scheme, is
+exported to int8, and held to the following: no float tensor in the file; every op,
+given the file's own inputs, within one step of the fake-quantized Keras model on every
+element. Prints a table with the delegate's partitions and the latency on one thread;
+the last line is JSON. Pairs that are in `OUT/matrix.json` already are not repeated.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+NORM = "norm=@Norm(momentum=0.5)"
+BACKBONES = {
+    "MobileNetV1": f"@MobileNetV1(width_multiplier=WIDTH, {NORM})",
+    "MobileNetV2": f"@MobileNetV2(width_multiplier=WIDTH, {NORM})",
+    "MobileNetV3-Large": f"@MobileNetV3(width_multiplier=WIDTH, {NORM})",
+    "MobileNetV3-Small": (
+        f"@MobileNetV3(variant='small', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV3-Large minimalistic": (
+        f"@MobileNetV3(minimalistic=True, width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV3-Small isometric": (
+        "@IsometricMobileNetV3(variant='small', width_multiplier=WIDTH, "
+        f"input_resolution=SIZE, internal_resolution=SIZE_16, {NORM})"
+    ),
+    "MobileNetEdgeTPU": f"@MobileNetEdgeTPU(width_multiplier=WIDTH, {NORM})",
+    "MobileNetV4-Conv-Small": (
+        f"@MobileNetV4(variant='conv_small', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV4-Conv-Medium": (
+        f"@MobileNetV4(variant='conv_medium', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV4-Conv-Large": (
+        f"@MobileNetV4(variant='conv_large', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV4-Hybrid-Medium": (
+        f"@MobileNetV4(variant='hybrid_medium', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MobileNetV4-Hybrid-Large": (
+        f"@MobileNetV4(variant='hybrid_large', width_multiplier=WIDTH, {NORM})"
+    ),
+    "MnasNet-A1": f"@MnasNet(variant='a1', width_multiplier=WIDTH, {NORM})",
+    "MultiAVG": f"@MultiHardware(variant='avg', width_multiplier=WIDTH, {NORM})",
+    "MultiMAX": f"@MultiHardware(variant='max', width_multiplier=WIDTH, {NORM})",
+}
+HEADS = {
+    "classifier": ("mnv2_cls_cifar10", "@SyntheticCrops(side=SIZE, DATA)", None),
+    "LR-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@LRASPP()"),
+    "R-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@RASPP()"),
+}
+LEVELS = {"MobileNetV3-Small isometric": "C4"}
+"""Of networks that have features of one level alone."""
+
+IMAGES = 2
+
+
+def experiment(
+    backbone: str, head: str, *, size: int, width: float, steps: int
+) -> "experiment_lib.Experiment":
+    """The training of a pair."""
+    from official import experiment as experiment_lib
+
+    name, dataset, component = HEADS[head]
+    replaced = {
+        "SIZE_16": str(size // 16),
+        "SQUARE": f"height={size}, width={size}",
+        "SIZE": str(size),
+        "WIDTH": str(width),
+        "DATA": "train_size=16, val_size=4",
+    }
+    settings = [
+        f"dataset = {dataset}",
+        f"task.backbone = {BACKBONES[backbone]}",
+        f"task.image_size = ({size}, {size})",
+        "train.batch_size = 4",
+        "eval.batch_size = 4",
+        f"trainer = @Trainer(epochs=1, steps_per_epoch={steps})",
+        f"quantization = @QuantScheme(observe_steps={max(1, steps // 2)})",
+        "export.precisions = ('int8',)",
+    ]
+    if component:
+        settings.append("task.crop_size = None")
+        settings.append("task.class_weights = None")
+        if backbone in LEVELS:
+            level = LEVELS[backbone]
+            fields = {
+                "LR-ASPP": f"low_level='{level}', high_level='{level}'",
+                "R-ASPP": f"level='{level}'",
+            }[head]
+            component = component.replace("()", f"({fields})")
+        settings.append(f"task.head = {component}")
+    for word, value in replaced.items():
+        settings = [setting.replace(word, value) for setting in settings]
+    return experiment_lib.load(name, settings=settings)
+
+
+def measure(trained: "experiment_lib.Experiment") -> dict[str, Any]:
+    """Trains, exports, compares; the figures of a pair."""
+    import numpy as np
+
+    from official.data import pipeline
+    from official.training import checkpoints, preparation, session
+    from tflite_export import benchmark, export, flatbuffer, inference, op_parity
+
+    with tempfile.TemporaryDirectory(prefix="matrix_") as name:
+        folder = pathlib.Path(name)
+        session.train(trained, folder, preparation.model(trained, fresh=True))
+        network = checkpoints.inference_network(trained, folder, "last")
+        # Refuses a file with a float tensor.
+        (path,) = export.write(trained, network, folder=folder / "export").values()
+        built = inference.build(network, spec=trained.export, precision="int8")
+        examples = pipeline.picked(trained.dataset, trained.eval, IMAGES)
+        images = [
+            np.asarray(trained.task.preprocess(example, training=False)[0])
+            for example in examples
+        ]
+        parity = op_parity.compare(path, built, images)
+        (figures,) = benchmark.measure([path])
+        file = flatbuffer.read(path)
+    worst = max(parity.comparisons, key=lambda c: (c.worst, -c.exact))
+    return {
+        "ops": len(file.ops),
+        "compared": len(parity.comparisons),
+        "worst": parity.worst,
+        "worst_layer": worst.layer,
+        "exact": parity.exact,
+        "within": [c.layer for c in parity.comparisons if c.worst > 1],
+        "partitions": figures.partitions,
+        "outside": figures.outside,
+        "size": figures.size,
+        "latency_ms": figures.latency_ms,
+    }
+
+
+def row(pair: str, found: dict[str, Any]) -> str:
+    if "failure" in found:
+        return f"| {pair} | {found['failure']} | | | | | |"
+    outside = ", ".join(f"{n} {op}" for op, n in found["outside"].items()) or "-"
+    return (
+        f"| {pair} | {found['ops']} | {found['worst']} | "
+        f"{100 * found['exact']:.2f} % | {found['partitions']} | {outside} | "
+        f"{found['latency_ms']:.2f} ms |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--size", type=int, default=96, help="side of the images")
+    parser.add_argument("--width", type=float, default=1.0, help="width multiplier")
+    parser.add_argument("--steps", type=int, default=8, help="of training")
+    parser.add_argument("--out", default="runs/matrix", help="folder of matrix.json")
+    parser.add_argument("--only", nargs="*", default=[], help="pairs with this in them")
+    parser.add_argument("--pair", help=argparse.SUPPRESS)  # of the child process
+    given = parser.parse_args()
+    if given.pair:
+        _child(given)
+        return
+    pairs = [f"{backbone}, {head}" for head in HEADS for backbone in BACKBONES]
+    pairs = [p for p in pairs if not given.only or any(t in p for t in given.only)]
+    out = pathlib.Path(given.out)
+    out.mkdir(parents=True, exist_ok=True)
+    report = out / "matrix.json"
+    settings = {"size": given.size, "width": given.width, "steps": given.steps}
+    done = json.loads(report.read_text()) if report.exists() else {}
+    if done.get("settings") != settings:
+        done = {"settings": settings, "pairs": {}}
+    print(
+        "| network | ops | largest difference, steps | equal | partitions | "
+        "not delegated | latency |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for pair in pairs:
+        if pair not in done["pairs"]:
+            found = _in_child(pair, given)
+            if "failure" not in found:
+                done["pairs"][pair] = found
+                report.write_text(json.dumps(done, indent=1) + "\n")
+            print(row(pair, found), flush=True)
+        else:
+            print(row(pair, done["pairs"][pair]), flush=True)
+    print(json.dumps({p: done["pairs"].get(p) for p in pairs}))
+    if any(done["pairs"].get(p, {"worst": 99})["worst"] > 1 for p in pairs):
+        sys.exit("not every op of every file is within one step")
+
+
+def _in_child(pair: str, given: argparse.Namespace) -> dict[str, Any]:
+    """In a process of its own, for the sake of memory."""
+    command = [sys.executable, __file__, f"--pair={pair}", f"--size={given.size}"]
+    command += [f"--width={given.width}", f"--steps={given.steps}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        lines = ended.stderr.strip().splitlines() or ["no reason given"]
+        return {"failure": lines[-1][:300]}
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def _child(given: argparse.Namespace) -> None:
+    from tflite_export import quiet
+
+    quiet.import_tensorflow()
+    backbone, _, head = given.pair.partition(", ")
+    trained = experiment(
+        backbone, head, size=given.size, width=given.width, steps=given.steps
+    )
+    trained = dataclasses.replace(trained, init_from=None)
+    print(json.dumps(measure(trained)))
+
+
+if __name__ == "__main__":
+    main()
