@@ -57,6 +57,45 @@ class Experiment:
     seed: int = 0
 
 
+def quantization_aware(
+    parent: Experiment,
+    *,
+    epochs: int,
+    learning_rate_share: float = 0.03,
+    weight_decay_share: float = 0.1,
+) -> Experiment:
+    """The quantization-aware variant of a float experiment: a short fine-tuning.
+
+    It is to start from a run of the float experiment (`init_from`), whose weights are
+    good already: the learning rate is a tenth to a hundredth of that run's and falls
+    without a warm-up, and less is decayed. Ends in the int8 file that it trained for.
+
+    Args:
+        epochs: About a tenth of the float experiment's.
+        learning_rate_share: Of the float experiment's peak.
+        weight_decay_share: Of the float experiment's weight decay and L2.
+    """
+    optimizer = parent.optimizer
+    scheme = scheme_lib.QuantScheme()
+    schedule = dataclasses.replace(
+        optimizer.schedule,
+        learning_rate=learning_rate_share * optimizer.schedule.learning_rate,
+        warmup_epochs=0.0,
+    )
+    return dataclasses.replace(
+        parent,
+        optimizer=dataclasses.replace(
+            optimizer,
+            schedule=schedule,
+            weight_decay=weight_decay_share * optimizer.weight_decay,
+            l2=weight_decay_share * optimizer.l2,
+        ),
+        trainer=dataclasses.replace(parent.trainer, epochs=epochs, evaluate_every=1),
+        quantization=scheme,
+        export=dataclasses.replace(parent.export, precisions=(scheme.precision,)),
+    )
+
+
 def load(
     name: str,
     overlays: Sequence[str | pathlib.Path] = (),

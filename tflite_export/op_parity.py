@@ -8,9 +8,10 @@ here: the network runs layer by layer, and whenever the file has the tensor that
 ends in, the two are compared and the file's values go on.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -87,30 +88,17 @@ def compare(
     file = flatbuffer.read(path)
     loaded = _load(path)
     found = _tensors(file, built.model)
-    differences: dict[str, list[np.ndarray]] = {name: [] for name in found}
+    if not found:
+        raise failures.RequestError(f"{path}: no tensor belongs to a layer")
+    run = _Run(built, found, loaded)
     for image in images:
         _set(loaded, file, image)
         loaded.invoke()
-        for name, steps in _run(built, image, found, loaded).items():
-            differences[name].append(steps)
-    comparisons = []
-    for name, of_images in differences.items():
-        values = np.concatenate(of_images)
-        comparisons.append(
-            Comparison(
-                layer=name,
-                op=found[name].op,
-                elements=values.size,
-                exact=float(np.mean(values == 0)),
-                worst=int(values.max()),
-            )
-        )
-    if not comparisons:
-        raise failures.RequestError(f"{path}: no tensor belongs to a layer")
+        run(image)
     seen = {place.tensor.index for place in found.values()}
     computing = [op for op in file.ops if op.name not in ("QUANTIZE", "DEQUANTIZE")]
     return Report(
-        comparisons=tuple(comparisons),
+        comparisons=tuple(run.comparisons()),
         ops=len(computing),
         unmatched=tuple(
             f"{op.name} of {op.layer or '?'}"
@@ -129,55 +117,79 @@ class _Place:
 
 
 def _tensors(file: flatbuffer.File, model: keras.Model) -> dict[str, _Place]:
-    """The tensor of each layer that has one, by the layer's name."""
-    made: dict[str, list[tuple[flatbuffer.Op, flatbuffer.Tensor]]] = {}
+    """The tensor of each layer that has one, by the layer's name.
+
+    Of a layer that is several ops, those inside as well, by `<layer>/<name>`.
+    """
+    made: dict[str, list[_Place]] = {}
     for op in file.ops:
         for tensor in op.outputs:
             for name in flatbuffer.layers(tensor.name):
-                made.setdefault(name, []).append((op, tensor))
-    found = {}
+                place = _Place(tensor=tensor, op=op.name)
+                made.setdefault(name, []).append(place)
+    found: dict[str, _Place] = {}
+    makers: dict[int, graph.Node] = {}
     for node in graph.nodes(model):
-        wanted = _source(node, model)
-        if wanted is None:
-            continue
+        for name, limits in getattr(node.operation, "limits_inside", {}).items():
+            places = [p for p in made.get(node.name, ()) if _has_range(p, limits)]
+            taken = [place.tensor.index for place in found.values()]
+            free = [p for p in places if p.tensor.index not in taken]
+            if free:
+                found[f"{node.name}/{name}"] = free[0]
         size = int(np.prod(node.outputs[0].shape))
         fitting = [
-            (op, tensor)
-            for op, tensor in made.get(wanted, ())
-            if tensor.dtype in _INTEGERS and int(np.prod(tensor.shape)) == size
+            place
+            for name in _sources(node, makers)
+            for place in made.get(name, ())
+            if place.tensor.dtype in _INTEGERS
+            and int(np.prod(place.tensor.shape)) == size
         ]
         if fitting:
-            op, tensor = fitting[-1]
-            _require_scale(node.operation, tensor, file.path)
-            found[node.name] = _Place(tensor=tensor, op=op.name)
+            _require_range(node.operation, fitting[-1], file.path)
+            found[node.name] = fitting[-1]
+        makers[id(node.outputs[0])] = node
     return found
 
 
-def _source(node: graph.Node, model: keras.Model) -> str | None:
-    """Name of the layer whose tensor a node's output is; None if it ends no op."""
+def _sources(node: graph.Node, makers: Mapping[int, graph.Node]) -> list[str]:
+    """Layers that a node's tensor may be named after; none if it ends no op.
+
+    Behind a range that is the layer before it or, where the converter has folded that
+    into a convolution and its name got lost, one before that; the best comes last.
+    """
     operation = node.operation
-    if isinstance(operation, fake_quant.FakeQuant):
-        if node.name in (f"{rewrite.NORMALIZE}_range", "pixels_range"):
-            return None  # the input itself
-        return node.name.removesuffix("_range")
     if isinstance(operation, quantized_attention.QuantizedMultiQueryAttention):
-        return node.name
-    kinds = (rules.Kind.SAME, rules.Kind.IDS)
-    return node.name if rules.kind(operation) in kinds else None
+        return [node.name]
+    if not isinstance(operation, fake_quant.FakeQuant):
+        ends = rules.kind(operation) in (rules.Kind.SAME, rules.Kind.IDS)
+        return [node.name] if ends else []
+    if node.name in (f"{rewrite.NORMALIZE}_range", "pixels_range"):
+        return []  # the input itself
+    names: list[str] = []
+    while (before := makers.get(id(node.inputs[0]))) is not None:
+        if isinstance(before.operation, fake_quant.FakeQuant):
+            break
+        names.insert(0, before.name)
+        node = before
+    return names
 
 
-def _require_scale(
-    layer: keras.Operation, tensor: flatbuffer.Tensor, path: pathlib.Path
-) -> None:
-    if not isinstance(layer, fake_quant.FakeQuant) or len(tensor.scales) != 1:
-        return
-    low, high = (float(keras.ops.convert_to_numpy(x)) for x in layer.limits)
-    scale = (high - low) / (2**layer.bits - 1)
-    if not np.isclose(scale, tensor.scales[0], rtol=1e-3):
+def _has_range(place: _Place, limits: tuple[Any, Any]) -> bool:
+    low, high = (float(keras.ops.convert_to_numpy(x)) for x in limits)
+    levels = {"INT8": 2**8, "UINT8": 2**8, "INT16": 2**16}.get(place.tensor.dtype, 0)
+    if len(place.tensor.scales) != 1 or not levels:
+        return False
+    scale = (high - low) / (levels - 1)
+    return bool(np.isclose(scale, place.tensor.scales[0], rtol=1e-3))
+
+
+def _require_range(layer: keras.Operation, place: _Place, path: pathlib.Path) -> None:
+    if isinstance(layer, fake_quant.FakeQuant) and not _has_range(place, layer.limits):
+        low, high = (float(keras.ops.convert_to_numpy(x)) for x in layer.limits)
         raise failures.RequestError(
-            f"{path}: tensor {tensor.name!r} has a step of {tensor.scales[0]:.6g}, its "
-            f"layer {layer.name!r} one of {scale:.6g}: the file is of another network, "
-            "or the converter has given it the range of another layer"
+            f"{path}: tensor {place.tensor.name!r} has steps of {place.tensor.scales}, "
+            f"its layer {layer.name!r} a range of {low:.6g} to {high:.6g}: the file is "
+            "of another network, or the converter gave it the range of another layer"
         )
 
 
@@ -207,35 +219,74 @@ def _set(loaded: Any, file: flatbuffer.File, image: np.ndarray) -> None:
     )
 
 
-def _run(
-    built: inference.Graph,
-    image: np.ndarray,
-    found: Mapping[str, _Place],
-    loaded: Any,
-) -> dict[str, np.ndarray]:
-    """Differences in steps, flat, by layer, for one image."""
-    model = built.model
-    pixels = calibration.to_uint8(image).astype(np.float32)[None]
-    values: dict[int, Any] = {
-        id(model.inputs[0]): keras.ops.convert_to_tensor(
-            pixels * built.scale + built.offset, dtype=model.inputs[0].dtype
-        )
-    }
-    differences = {}
-    for node, args, kwargs in graph.calls(model):
-        given_args, given_kwargs = keras.tree.map_structure(
-            lambda x: values.get(id(x), x), (args, kwargs)
-        )
-        output = node.operation(*given_args, **given_kwargs)
-        if node.name in found:
-            tensor = found[node.name].tensor
-            theirs = loaded.get_tensor(tensor.index).astype(np.int64).ravel()
-            ours = _stored(keras.ops.convert_to_numpy(output), tensor).ravel()
-            differences[node.name] = np.abs(theirs - ours)
-            real = _real(theirs, tensor).reshape(output.shape)
-            output = keras.ops.convert_to_tensor(real, dtype=output.dtype)
-        values[id(node.outputs[0])] = output
-    return differences
+class _Run:
+    """Runs the network layer by layer, each on what the file had before it."""
+
+    def __init__(
+        self, built: inference.Graph, found: Mapping[str, _Place], loaded: Any
+    ):
+        self._built = built
+        self._found = found
+        self._loaded = loaded
+        self._differences: dict[str, list[np.ndarray]] = {name: [] for name in found}
+
+    def __call__(self, image: np.ndarray) -> None:
+        built = self._built
+        model = built.model
+        pixels = calibration.to_uint8(image).astype(np.float32)[None]
+        given = pixels * built.scale + built.offset
+        values: dict[int, Any] = {
+            id(model.inputs[0]): keras.ops.convert_to_tensor(
+                given, dtype=model.inputs[0].dtype
+            )
+        }
+        for node, args, kwargs in graph.calls(model):
+            args, kwargs = keras.tree.map_structure(
+                lambda x: values.get(id(x), x), (args, kwargs)
+            )
+            with self._inside(node):
+                output = node.operation(*args, **kwargs)
+            values[id(node.outputs[0])] = self._compared(node.name, output)
+
+    @contextlib.contextmanager
+    def _inside(self, node: graph.Node) -> Iterator[None]:
+        """Compares what a layer of several ops rounds inside, too."""
+        layer: Any = node.operation
+        if not hasattr(layer, "limits_inside"):
+            yield
+            return
+        rounded = layer.rounded
+
+        def compared(values: Any, name: str) -> Any:
+            return self._compared(f"{node.name}/{name}", rounded(values, name))
+
+        layer.rounded = compared
+        try:
+            yield
+        finally:
+            del layer.rounded
+
+    def _compared(self, name: str, output: Any) -> Any:
+        """The file's values where it has them, and the output itself elsewhere."""
+        if name not in self._found:
+            return output
+        tensor = self._found[name].tensor
+        theirs = self._loaded.get_tensor(tensor.index).astype(np.int64).ravel()
+        ours = _stored(keras.ops.convert_to_numpy(output), tensor).ravel()
+        self._differences[name].append(np.abs(theirs - ours))
+        real = _real(theirs, tensor).reshape(output.shape)
+        return keras.ops.convert_to_tensor(real, dtype=output.dtype)
+
+    def comparisons(self) -> Iterator[Comparison]:
+        for name, of_images in self._differences.items():
+            values = np.concatenate(of_images)
+            yield Comparison(
+                layer=name,
+                op=self._found[name].op,
+                elements=values.size,
+                exact=float(np.mean(values == 0)),
+                worst=int(values.max()),
+            )
 
 
 def _stored(values: np.ndarray, tensor: flatbuffer.Tensor) -> np.ndarray:

@@ -59,7 +59,7 @@ class MultiQueryAttention(keras.layers.Layer):
     def call(self, queries: Any, keys: Any, values: Any) -> Any:
         channels = keys.shape[-1]
         # Right behind the projection, where the converter folds it into the kernel.
-        scaled = self.rounded(queries * channels**-0.5, "scaled")
+        scaled = self.rounded(queries * self.scale(channels, queries), "scaled")
         places = tuple(range(1, len(values.shape) - 1))
         center = keras.ops.mean(values, axis=places, keepdims=True)
         center = self.rounded(center, "center")
@@ -75,15 +75,16 @@ class MultiQueryAttention(keras.layers.Layer):
         """A seam for integer arithmetic: the values of one op, as they are here.
 
         Args:
-            name: "scaled" queries, "center" and centered "values", "logits", "means" of
-                centered values, their "sum" with the center.
+            name: "scaled" queries, "center" and centered "values", "logits", "shares"
+                by the softmax, "means" of centered values, their "sum" with the center.
         """
         del name
         return values
 
-    def rounded_shares(self, shares: Any) -> Any:
-        """As `rounded`, of what the softmax gives."""
-        return shares
+    def scale(self, channels: int, queries: Any) -> Any:
+        """What queries are multiplied with: 1 / sqrt(C)."""
+        del queries
+        return channels**-0.5
 
     def _means(self, queries: Any, keys: Any, values: Any) -> Any:
         """Attention, `[B, rows, C]`; of a single image `[rows, C]`.
@@ -101,7 +102,7 @@ class MultiQueryAttention(keras.layers.Layer):
                 keras.ops.reshape(x, x.shape[1:]) for x in (queries, keys, values)
             )
         logits = self.rounded(_product(queries, keys), "logits")
-        shares = self.rounded_shares(self._softmax(logits))
+        shares = self.rounded(self._softmax(logits), "shares")
         return self.rounded(_product(shares, values), "means")
 
     def _softmax(self, logits: Any) -> Any:

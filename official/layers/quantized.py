@@ -8,6 +8,8 @@ builds the network.
 All have an attribute `mode` as `FakeQuant` has: with "observe" they compute in floats.
 """
 
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -30,20 +32,6 @@ class Fake:
         if self.mode == "observe":
             return weights
         return fake_quant.kernel(weights, bits=bits, rounding=self.rounding)
-
-    def rounded(self, values: Any, low: float, high: float) -> Any:
-        """Activations between bounds that are known."""
-        if self.mode == "observe":
-            return values
-        found = fake_quant.straight_through(
-            keras.ops.cast(values, "float32"),
-            low,
-            high,
-            bits=8,
-            narrow=False,
-            axis=None,
-        )
-        return keras.ops.cast(found, values.dtype)
 
 
 class _Kernel(Fake):
@@ -166,22 +154,50 @@ def _affine(inputs: Any, factor: Any, offset: Any, rounded_kernel: Any) -> Any:
     return outputs + keras.ops.cast(offset, inputs.dtype)
 
 
+class _Gated(Fake):
+    """A layer that computes relu6(x + 3) / 6 in two ops.
+
+    Attributes:
+        limits_inside: Of what is rounded inside, by name.
+    """
+
+    limits_inside: Mapping[str, tuple[float, float]]
+
+    def rounded(self, values: Any, name: str) -> Any:
+        """Values inside, on their grid."""
+        if self.mode == "observe":
+            return values
+        low, high = self.limits_inside[name]
+        found = fake_quant.straight_through(
+            keras.ops.cast(values, "float32"),
+            low,
+            high,
+            bits=8,
+            narrow=False,
+            axis=None,
+        )
+        return keras.ops.cast(found, values.dtype)
+
+    def gate(self, inputs: Any) -> Any:
+        opened = self.rounded(keras.ops.relu6(inputs + 3.0), "opened")
+        return opened * (1.0 / 6.0)
+
+
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class QuantizedHardSwish(Fake, hard_swish.HardSwish):
+class QuantizedHardSwish(_Gated, hard_swish.HardSwish):
     """Hard-swish in the split form: ADD with RELU6, and two MULs."""
 
+    limits_inside = types.MappingProxyType({"opened": (0.0, 6.0), "gate": (0.0, 1.0)})
+
     def call(self, inputs: Any) -> Any:
-        return inputs * _gate(self, inputs)
+        return inputs * self.rounded(self.gate(inputs), "gate")
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class QuantizedHardSigmoid(Fake, hard_swish.HardSigmoid):
+class QuantizedHardSigmoid(_Gated, hard_swish.HardSigmoid):
     """Hard-sigmoid: ADD with RELU6, and MUL."""
 
+    limits_inside = types.MappingProxyType({"opened": (0.0, 6.0)})
+
     def call(self, inputs: Any) -> Any:
-        return _gate(self, inputs)
-
-
-def _gate(layer: Fake, inputs: Any) -> Any:
-    opened = layer.rounded(keras.ops.relu6(inputs + 3.0), 0.0, 6.0)
-    return layer.rounded(opened * (1.0 / 6.0), 0.0, 1.0)
+        return self.gate(inputs)

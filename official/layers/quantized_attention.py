@@ -8,7 +8,7 @@ from official.layers import attention, fake_quant
 
 # The quantization that TFLite's SOFTMAX has in every int8 file.
 _SHARES = (0.0, 255 / 256)
-_RANGES = ("scaled", "center", "values", "logits", "means", "sum")
+_RANGES = ("scaled", "center", "values", "logits", "shares", "means", "sum")
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
@@ -41,18 +41,24 @@ class QuantizedMultiQueryAttention(attention.MultiQueryAttention):
                 bits=bits,
                 symmetric=symmetric,
                 decay=decay,
+                fixed=_SHARES if name == "shares" else None,
                 name=f"{name}_range",
                 dtype=self.dtype_policy,
             )
             for name in _RANGES
         ]
-        self._shares_range = fake_quant.FakeQuant(
-            fixed=_SHARES, name="shares_range", dtype=self.dtype_policy
-        )
 
-    def build(self, queries: Any, keys: Any, values: Any) -> None:
-        del queries, keys, values
-        for layer in (*self._ranges, self._shares_range):
+    @property
+    def limits_inside(self) -> dict[str, tuple[Any, Any]]:
+        """Low and high of what is rounded inside, by name."""
+        return {
+            name: layer.limits
+            for name, layer in zip(_RANGES, self._ranges, strict=True)
+        }
+
+    def build(self, queries_shape: Any, keys_shape: Any, values_shape: Any) -> None:
+        del queries_shape, keys_shape, values_shape  # a range is a range at any size
+        for layer in self._ranges:
             layer.build(())
             layer.built = True
 
@@ -60,8 +66,9 @@ class QuantizedMultiQueryAttention(attention.MultiQueryAttention):
         # Whether this is training, Keras hands on by itself.
         return self._ranges[_RANGES.index(name)](values)
 
-    def rounded_shares(self, shares: Any) -> Any:
-        return self._shares_range(shares)
+    def scale(self, channels: int, queries: Any) -> Any:
+        # A vector: the converter folds no scalar into a convolution that is on a grid.
+        return keras.ops.full((queries.shape[-1],), channels**-0.5, queries.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
