@@ -106,7 +106,8 @@ class QuantizedDense(_Kernel, keras.layers.Dense):
         del training
         kernel = keras.ops.reshape(self.kernel, (1, 1, *self.kernel.shape))
         rounded = self.rounded_kernel(kernel, self.weight_bits)
-        outputs = keras.ops.conv(inputs[:, None, None], rounded, padding="valid")
+        maps = keras.ops.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))
+        outputs = keras.ops.conv(maps, rounded, padding="valid")
         if self.use_bias:
             outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
         return keras.ops.reshape(outputs, (-1, self.units))
