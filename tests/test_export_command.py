@@ -21,6 +21,7 @@ FLAGS = {
     "benchmark": {"models", "--threads"},
     "check": {"model", "--target", "--all"},
     "predict": {"model", "images", "--out"},
+    "doctor": set(),
 }
 
 
