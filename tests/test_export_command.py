@@ -10,6 +10,7 @@ import sys
 import export_networks as networks
 import numpy as np
 import pytest
+import small
 from PIL import Image
 
 from tflite_export import __main__ as command
@@ -21,6 +22,7 @@ FLAGS = {
     "benchmark": {"models", "--threads"},
     "check": {"model", "--target", "--all"},
     "predict": {"model", "images", "--out"},
+    "doctor": set(),
 }
 
 
@@ -47,6 +49,29 @@ def test_the_commands_and_their_flags_are_the_contract():
 def test_every_command_can_show_tracebacks():
     for parser in commands().values():
         assert "--debug" in parser.format_help()
+
+
+@pytest.mark.parametrize("name", sorted(FLAGS))
+def test_help_names_every_flag_and_fits_the_terminal(name, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stopped:
+        command.main([name, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for flag in FLAGS[name] - {"model", "models", "images"}:
+        assert flag in text
+    # The choices of --precision stand unbroken in the usage of export.
+    assert name == "export" or max(map(len, text.splitlines())) <= 80
+
+
+def test_the_help_lists_every_command_and_exit_status(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = command.parser().format_help()
+    listed = {line.split()[0] for line in text.splitlines() if line.startswith("    ")}
+    assert set(FLAGS) <= listed
+    assert all(f"python -m tflite_export {name}" in text for name in FLAGS)
+    assert all(f"{status} " in text.partition("exit status:")[2] for status in range(5))
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_choices_are_what_there_is():
@@ -160,6 +185,29 @@ def test_the_benchmark_ends_with_a_line_of_json(tmp_path, capsys):
     assert command.main(["benchmark", *paths]) == 0
     rows = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert [row["path"] for row in rows] == paths
+
+
+def test_the_check_ends_with_a_line_of_json(tmp_path, capsys):
+    path = networks.file(tmp_path, "int8")
+    assert command.main(["check", str(path)]) == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (found["model"], found["precision"]) == (str(path), "int8")
+    assert found["refused"] == []
+    assert sum(found["ops"].values()) == len(networks.parsed("int8").ops)
+
+
+def test_the_evaluation_ends_with_a_line_of_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        "official.experiment.load", lambda name, settings: small.experiment()
+    )
+    network = small.experiment().task.build(num_classes=3, training=False)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.convert(network, "float32"))
+    arguments = ["evaluate", str(path), "--experiment=small", "--limit=2"]
+    assert command.main(arguments) == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (found["model"], found["examples"]) == (str(path), 2)
+    assert 0 <= found["metrics"][found["metric"]] <= 1
 
 
 def test_the_table_of_the_benchmark_fits_eighty_columns(monkeypatch, capsys):

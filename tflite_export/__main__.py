@@ -1,4 +1,4 @@
-"""Exports runs to .tflite files, and measures, checks and tries such files."""
+"""Exports runs to .tflite files; measures, checks and tries such files."""
 
 import argparse
 import dataclasses
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   python -m tflite_export export --run_dir=runs/NAME --precision=int8
-  python -m tflite_export evaluate model_int8.tflite --experiment=NAME --limit=100
+  python -m tflite_export evaluate model_int8.tflite --experiment=NAME
   python -m tflite_export benchmark model_float32.tflite model_int8.tflite
   python -m tflite_export check model_int8.tflite
   python -m tflite_export predict model_int8.tflite photo.jpg --out=drawn
+  python -m tflite_export doctor
 
 exit status: 0 done; 1 it failed; 2 the request, a file or the data is wrong;
 3 a file is outside its gate; 4 interrupted
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_benchmark(commands)
     _add_check(commands)
     _add_predict(commands)
+    _add_doctor(commands)
     return flags
 
 
@@ -45,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
-    # The benchmark is the only one that does without TensorFlow.
-    if not given.debug and given.run is not benchmark:
+    # The benchmark does without TensorFlow, and the doctor may be asked why it fails.
+    if not given.debug and given.run not in (benchmark, doctor):
         quiet.import_tensorflow()
     given.run(given)
 
@@ -140,6 +142,15 @@ def _add_predict(commands: Any) -> None:
     )
 
 
+def _add_doctor(commands: Any) -> None:
+    _command(
+        commands,
+        "doctor",
+        "what works here, what does not, what to do; the last line is JSON",
+        doctor,
+    )
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -205,6 +216,13 @@ def predict(given: argparse.Namespace) -> None:
     from tflite_export import predict as predict_lib
 
     predict_lib.run(given.model, given.images, out=given.out)
+
+
+def doctor(given: argparse.Namespace) -> None:
+    from tflite_export.doctor import report
+
+    del given
+    report.run()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def run(
-    module: str, argument: str, *, timeout: float | None = None
+    module: str, argument: str, *, timeout: float | None = None, gpus: bool = False
 ) -> subprocess.CompletedProcess[str]:
     """Runs `python -m tflite_export.MODULE ARGUMENT` to its end, output captured.
+
+    Args:
+        gpus: Let it see them; neither converter nor interpreter has a use for memory
+            that a training needs.
 
     Raises:
         subprocess.TimeoutExpired: If it takes more than `timeout` seconds.
@@ -22,9 +26,9 @@ def run(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # Neither converter nor interpreter has a use for memory that a training needs.
-        "CUDA_VISIBLE_DEVICES": "",
     }
+    if not gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     return subprocess.run(
         [sys.executable, "-m", f"tflite_export.{module}", argument],
         env=environment,

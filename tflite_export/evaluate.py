@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from official import experiment as experiment_lib
 from official import failures
 from official.report import terminal
+from official.report.panels import base as panels
+from official.tasks import base as tasks_base
 from official.tasks import evaluation
 from tflite_export import examples, interpreter, probe, results
 
@@ -34,6 +36,7 @@ def run(
     if limit is not None:
         source = dataclasses.replace(experiment.eval, limit=limit)
         experiment = dataclasses.replace(experiment, eval=source)
+    _require_outputs(runner, experiment.task)
     _require_classes(runner, experiment.dataset.num_classes)
     result = evaluation.evaluate(
         experiment.task,
@@ -60,6 +63,16 @@ def _shown(metrics: Mapping[str, float]) -> dict[str, float]:
     overall = {name: value for name, value in metrics.items() if "/" not in name}
     few = len(metrics) - len(overall) <= _MOST_CLASSES
     return dict(metrics) if few else overall
+
+
+def _require_outputs(runner: interpreter.Runner, task: tasks_base.Task) -> None:
+    """What draws the outputs of a task knows which they are."""
+    panel = panels.of_task(task)
+    if panel is not None and panel.classes(runner.shapes) is None:
+        raise failures.RequestError(
+            f"{runner.file.path}: gives {runner.shapes}, which is no "
+            f"{type(task).__name__}; name an experiment of the task it was made for"
+        )
 
 
 def _require_classes(runner: interpreter.Runner, classes: int) -> None:

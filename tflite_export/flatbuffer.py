@@ -4,10 +4,11 @@ import collections
 import dataclasses
 import functools
 import pathlib
+import stat
 import struct
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from official import failures
@@ -18,8 +19,11 @@ FLOATS = ("FLOAT16", "BFLOAT16", "FLOAT32", "FLOAT64")
 # Ops whose type says in what arithmetic a network runs.
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
-# No file of ours comes near; a forged count must not keep the reader busy for hours.
-_MOST = 100_000
+# No published file comes near. Entries of a forged file may all be one and the same, so
+# that a few bytes would keep the reader busy for hours: the total is limited.
+_MOST_VALUES = 5_000_000
+_VALUES_PER_ENTRY = 50  # a tensor or an op takes as long to read
+_MOST_BYTES = 2**31 - 1
 
 # What reading a forged offset, count or string can raise.
 _DAMAGE = (
@@ -130,6 +134,16 @@ def read(path: pathlib.Path | str) -> File:
     """
     path = pathlib.Path(path)
     try:
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size > _MOST_BYTES:
+            raise failures.RequestError(
+                f"{path}: has {found.st_size} bytes, and a TFLite model has at most "
+                f"{_MOST_BYTES}"
+            )
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise failures.RequestError(
+                f"{path}: is a pipe or a device; give a .tflite file"
+            )
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -145,12 +159,18 @@ def parse(content: bytes, path: pathlib.Path) -> File:
             "b'TFL3'); give a .tflite file"
         )
     try:
-        return _file(schema.Model.GetRootAs(content), path, len(content))
+        reader = _Reader(schema.Model.GetRootAs(content))
+        return reader.file(path, len(content))
     except _DAMAGE as error:
         raise failures.RequestError(
             f"{path}: damaged TFLite model ({type(error).__name__} while reading it); "
             "export or download it again"
         ) from error
+
+
+def printable(text: str) -> str:
+    """Text of a file for a message: nothing breaks the line or moves the cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def layer(name: str) -> str:
@@ -184,51 +204,6 @@ def _scope(name: str) -> str:
     return rest[0].removesuffix("_1") if len(rest) > 1 else rest[0]
 
 
-def _file(model: Any, path: pathlib.Path, size: int) -> File:
-    codes = [_code(model.OperatorCodes(i)) for i in _up_to(model.OperatorCodesLength())]
-    filled = [
-        model.Buffers(i).DataLength() > 0 or model.Buffers(i).Size() > 0
-        for i in _up_to(model.BuffersLength())
-    ]
-    if not model.SubgraphsLength():
-        raise ValueError("no graph")
-    ops: list[Op] = []
-    tensors: list[Tensor] = []
-    for number in _up_to(model.SubgraphsLength()):
-        graph = model.Subgraphs(number)
-        own = [
-            _tensor(graph.Tensors(i), i, filled) for i in _up_to(graph.TensorsLength())
-        ]
-        ops += [
-            _op(graph.Operators(i), codes, own) for i in _up_to(graph.OperatorsLength())
-        ]
-        tensors += own
-        if number == 0:
-            inputs, outputs = _interface(model, graph, own)
-    return File(
-        path=path,
-        size=size,
-        ops=tuple(ops),
-        tensors=tuple(tensors),
-        inputs=inputs,
-        outputs=outputs,
-    )
-
-
-def _up_to(count: int) -> range:
-    if count > _MOST:
-        raise ValueError(f"{count} entries")
-    return range(count)
-
-
-def _code(code: Any) -> tuple[str, bool]:
-    # Codes above 127 did not fit the first field, which is kept for old readers.
-    number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
-    if number == schema.BuiltinOperator.CUSTOM:
-        return (code.CustomCode() or b"").decode(errors="replace"), True
-    return _names(schema.BuiltinOperator).get(number, f"OP_{number}"), False
-
-
 @functools.cache
 def _names(enumeration: type) -> dict[int, str]:
     return {
@@ -238,62 +213,131 @@ def _names(enumeration: type) -> dict[int, str]:
     }
 
 
-def _tensor(tensor: Any, index: int, filled: list[bool]) -> Tensor:
-    quantization = tensor.Quantization()
-    scales: Any = quantization.ScaleAsNumpy() if quantization else 0
-    zero_points: Any = quantization.ZeroPointAsNumpy() if quantization else 0
-    shape = tensor.ShapeSignatureAsNumpy() if tensor.ShapeSignatureLength() else None
-    if shape is None:
-        shape = tensor.ShapeAsNumpy() if tensor.ShapeLength() else np.zeros(0, int)
-    return Tensor(
-        index=index,
-        name=(tensor.Name() or b"").decode(errors="replace"),
-        dtype=_names(schema.TensorType)[tensor.Type()],
-        shape=tuple(int(size) for size in shape),
-        scales=tuple(np.atleast_1d(scales).tolist()) if np.any(scales) else (),
-        zero_points=tuple(np.atleast_1d(zero_points).tolist())
-        if np.any(scales)
-        else (),
-        constant=filled[tensor.Buffer()],
-    )
+class _Reader:
+    """Reads a model, and gives up on one that claims to hold too much."""
 
+    def __init__(self, model: Any):
+        self._model = model
+        self._left = _MOST_VALUES
 
-def _op(op: Any, codes: list[tuple[str, bool]], tensors: list[Tensor]) -> Op:
-    name, custom = codes[op.OpcodeIndex()]
-    return Op(
-        name=name,
-        custom=custom,
-        inputs=_pick(tensors, op.InputsAsNumpy() if op.InputsLength() else ()),
-        outputs=_pick(tensors, op.OutputsAsNumpy() if op.OutputsLength() else ()),
-    )
+    def file(self, path: pathlib.Path, size: int) -> File:
+        model = self._model
+        self._codes = [
+            self._code(model.OperatorCodes(i))
+            for i in self._up_to(model.OperatorCodesLength())
+        ]
+        self._filled = [
+            model.Buffers(i).DataLength() > 0 or model.Buffers(i).Size() > 0
+            for i in self._up_to(model.BuffersLength())
+        ]
+        if not model.SubgraphsLength():
+            raise ValueError("no graph")
+        ops: list[Op] = []
+        tensors: list[Tensor] = []
+        for number in self._up_to(model.SubgraphsLength()):
+            graph = model.Subgraphs(number)
+            own = [
+                self._tensor(graph.Tensors(i), i)
+                for i in self._up_to(graph.TensorsLength())
+            ]
+            ops += [
+                self._op(graph.Operators(i), own)
+                for i in self._up_to(graph.OperatorsLength())
+            ]
+            tensors += own
+            if number == 0:
+                inputs, outputs = self._interface(graph, own)
+        return File(
+            path=path,
+            size=size,
+            ops=tuple(ops),
+            tensors=tuple(tensors),
+            inputs=inputs,
+            outputs=outputs,
+        )
 
+    def _spend(self, values: int) -> None:
+        self._left -= values
+        if values < 0 or self._left < 0:
+            raise ValueError("too many values")
 
-def _pick(tensors: list[Tensor], indices: Any) -> tuple[Tensor, ...]:
-    # An index below zero stands for an optional input that is absent.
-    return tuple(tensors[int(index)] for index in indices if index >= 0)
+    def _up_to(self, count: int) -> range:
+        self._spend(count * _VALUES_PER_ENTRY)
+        return range(count)
 
+    def _values(self, length: int, values: Callable[[], Any]) -> tuple[Any, ...]:
+        """Of a vector of numbers, () where it is absent."""
+        self._spend(length)
+        return tuple(values().tolist()) if length else ()
 
-def _interface(
-    model: Any, graph: Any, tensors: list[Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    for number in _up_to(model.SignatureDefsLength()):
-        signature = model.SignatureDefs(number)
-        if signature.SubgraphIndex() == 0:
-            return (
-                _named(signature.Inputs, signature.InputsLength(), tensors),
-                _named(signature.Outputs, signature.OutputsLength(), tensors),
-            )
-    inputs = _pick(tensors, graph.InputsAsNumpy() if graph.InputsLength() else ())
-    outputs = _pick(tensors, graph.OutputsAsNumpy() if graph.OutputsLength() else ())
-    return {t.name: t for t in inputs}, {t.name: t for t in outputs}
+    def _name(self, raw: bytes | None) -> str:
+        self._spend(len(raw or b""))
+        return printable((raw or b"").decode(errors="replace"))
 
+    def _code(self, code: Any) -> tuple[str, bool]:
+        # Codes above 127 did not fit the first field, which is kept for old readers.
+        number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+        if number == schema.BuiltinOperator.CUSTOM:
+            return self._name(code.CustomCode()), True
+        return _names(schema.BuiltinOperator).get(number, f"OP_{number}"), False
 
-def _named(entry: Any, count: int, tensors: list[Tensor]) -> dict[str, Tensor]:
-    entries = [entry(i) for i in _up_to(count)]
-    return {
-        (e.Name() or b"").decode(errors="replace"): tensors[e.TensorIndex()]
-        for e in entries
-    }
+    def _tensor(self, tensor: Any, index: int) -> Tensor:
+        scales, zero_points = self._quantization(tensor.Quantization())
+        signature = self._values(
+            tensor.ShapeSignatureLength(), tensor.ShapeSignatureAsNumpy
+        )
+        shape = self._values(tensor.ShapeLength(), tensor.ShapeAsNumpy)
+        return Tensor(
+            index=index,
+            name=self._name(tensor.Name()),
+            dtype=_names(schema.TensorType).get(tensor.Type(), f"TYPE_{tensor.Type()}"),
+            shape=signature or shape,
+            scales=scales,
+            zero_points=zero_points,
+            constant=self._filled[tensor.Buffer()],
+        )
+
+    def _quantization(self, found: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        if found is None:
+            return (), ()
+        scales = self._values(found.ScaleLength(), found.ScaleAsNumpy)
+        zero_points = self._values(found.ZeroPointLength(), found.ZeroPointAsNumpy)
+        return (scales, zero_points or (0,)) if any(scales) else ((), ())
+
+    def _op(self, op: Any, tensors: list[Tensor]) -> Op:
+        name, custom = self._codes[op.OpcodeIndex()]
+        inputs = self._pick(tensors, op.InputsLength(), op.InputsAsNumpy)
+        outputs = self._pick(tensors, op.OutputsLength(), op.OutputsAsNumpy)
+        if name in _WEIGHTED and (len(inputs) < 2 or len(outputs) != 1):
+            raise ValueError(f"{name} of {len(inputs)} tensors")
+        return Op(name=name, custom=custom, inputs=inputs, outputs=outputs)
+
+    def _pick(
+        self, tensors: list[Tensor], length: int, indices: Callable[[], Any]
+    ) -> tuple[Tensor, ...]:
+        # An index below zero stands for an optional input that is absent.
+        return tuple(tensors[i] for i in self._values(length, indices) if i >= 0)
+
+    def _interface(
+        self, graph: Any, tensors: list[Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        model = self._model
+        for number in self._up_to(model.SignatureDefsLength()):
+            signature = model.SignatureDefs(number)
+            if signature.SubgraphIndex() == 0:
+                return (
+                    self._named(signature.Inputs, signature.InputsLength(), tensors),
+                    self._named(signature.Outputs, signature.OutputsLength(), tensors),
+                )
+        inputs = self._pick(tensors, graph.InputsLength(), graph.InputsAsNumpy)
+        outputs = self._pick(tensors, graph.OutputsLength(), graph.OutputsAsNumpy)
+        return {t.name: t for t in inputs}, {t.name: t for t in outputs}
+
+    def _named(
+        self, entry: Callable[[int], Any], count: int, tensors: list[Tensor]
+    ) -> dict[str, Tensor]:
+        entries = [entry(i) for i in self._up_to(count)]
+        return {self._name(e.Name()): tensors[e.TensorIndex()] for e in entries}
 
 
 def _arithmetic(op: Op) -> str:

@@ -1,5 +1,6 @@
 """Running a .tflite file with LiteRT."""
 
+import math
 import pathlib
 from typing import Any
 
@@ -8,8 +9,17 @@ import numpy as np
 from official import export_spec, failures
 from tflite_export import calibration, flatbuffer, quiet
 
+DETECTIONS = ("boxes_yxyx", "class_ids", "scores", "count")
+"""Outputs of a detector's postprocessing op, in its order: `[1, N, 4]` in shares of the
+image's sides, `[1, N]`, `[1, N]`, `[1]`, all float32."""
+
+_DETECTION_OP = "TFLite_Detection_PostProcess"
+
+# An image of 8192x8192; more than that is a mistake, or meant to fill the memory.
+_MOST_INPUT_VALUES = 3 * 2**26
+
 # Ops whose output means what their input means.
-_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE")
+_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
 
 
 def load(path: pathlib.Path | str, *, threads: int = 1) -> Any:
@@ -25,15 +35,30 @@ def load(path: pathlib.Path | str, *, threads: int = 1) -> Any:
             loaded = interpreter.Interpreter(str(path), num_threads=threads)
             loaded.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise failures.RequestError(f"{path}: LiteRT cannot run it: {line}") from error
+        raise cannot_run(path, error) from error
     return loaded
 
 
+def cannot_run(path: pathlib.Path | str, error: Exception) -> failures.RequestError:
+    """What LiteRT says, in one line."""
+    line = flatbuffer.printable(" ".join(str(error).split()))[:200]
+    return failures.RequestError(f"{path}: LiteRT cannot run it: {line}")
+
+
 def fill(loaded: Any, *, seed: int = 0) -> None:
-    """Sets every input to random values: all 8-bit ones, floats in 0..255."""
+    """Sets every input to random values: all 8-bit ones, floats in 0..255.
+
+    Raises:
+        RequestError: If an input holds something else than numbers, or far too many.
+    """
     random = np.random.default_rng(seed)
     for detail in loaded.get_input_details():
+        shape, dtype = detail["shape"].tolist(), np.dtype(detail["dtype"])
+        if dtype.kind not in "biuf" or math.prod(shape) > _MOST_INPUT_VALUES:
+            raise failures.RequestError(
+                f"input {flatbuffer.printable(detail['name'])!r} takes {dtype.name} "
+                f"{shape}: no numbers, or too many of them, to try it with"
+            )
         values = random.uniform(0, 255, detail["shape"])
         if detail["dtype"] == np.int8:
             values -= 128
@@ -46,7 +71,8 @@ class Runner:
     The file must take one image `[1, H, W, 3]` and be trusted: see `probe`.
 
     `image_size` is the height and width that it takes; `outputs` are its outputs by
-    what they are: "logits", "scores" or "class_ids" where that can be told.
+    what they are: "logits", "scores" or "class_ids" where that can be told, the
+    `DETECTIONS` of a detector; `shapes` are theirs once the file is loaded.
 
     Args:
         path: The file.
@@ -60,19 +86,35 @@ class Runner:
         self.file = flatbuffer.read(path)
         self._interpreter = load(path, threads=threads)
         details = self._interpreter.get_input_details()
-        shape = tuple(details[0]["shape"]) if len(details) == 1 else ()
-        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
-            shapes = [tuple(map(int, detail["shape"])) for detail in details]
-            raise failures.RequestError(
-                f"{path}: takes {shapes}, want one image [1, H, W, 3]"
-            )
-        self.image_size: tuple[int, int] = (int(shape[1]), int(shape[2]))
+        if reason := _no_image(details):
+            raise failures.RequestError(f"{path}: {reason}")
         self._input = details[0]
+        height, width = self._input["shape"][1:3].tolist()
+        self.image_size: tuple[int, int] = (height, width)
         self.outputs = _named_outputs(self.file)
         self._details = {
-            name: _detail(self._interpreter, tensor.index)
-            for name, tensor in self.outputs.items()
+            name: self._detail(tensor) for name, tensor in self.outputs.items()
         }
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {
+            name: _without_channel(name, tuple(detail["shape"].tolist()))
+            for name, detail in self._details.items()
+        }
+
+    def _detail(self, tensor: flatbuffer.Tensor) -> Any:
+        for detail in self._interpreter.get_output_details():
+            if detail["index"] == tensor.index:
+                return detail
+        raise failures.RequestError(
+            f"{self.file.path}: its signature names the output {tensor.name!r}, which "
+            "its graph does not give; export or download it again"
+        )
+
+    @property
+    def input_dtype(self) -> np.dtype:
+        return np.dtype(self._input["dtype"])
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name: reals as float32, class ids as they are.
@@ -97,10 +139,11 @@ class Runner:
         value = _stored(image, self._input["dtype"])
         self._interpreter.set_tensor(self._input["index"], value[None])
         self._interpreter.invoke()
-        return {
-            name: _real(self._interpreter.get_tensor(detail["index"]), detail)
-            for name, detail in self._details.items()
-        }
+        outputs = {}
+        for name, detail in self._details.items():
+            values = _real(self._interpreter.get_tensor(detail["index"]), detail)
+            outputs[name] = values.reshape(_without_channel(name, values.shape))
+        return outputs
 
 
 def _stored(image: np.ndarray, dtype: type) -> np.ndarray:
@@ -111,28 +154,57 @@ def _stored(image: np.ndarray, dtype: type) -> np.ndarray:
     return image.astype(dtype)
 
 
+def _without_channel(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of a class map `[1, H, W, 1]`, which is one as `[1, H, W]` is."""
+    alone = name == "class_ids" and len(shape) == 4 and shape[3] == 1
+    return shape[:3] if alone else shape
+
+
 def _real(values: np.ndarray, detail: Any) -> np.ndarray:
     scale, zero_point = detail["quantization"]
-    if values.dtype in (np.int8, np.uint8) and scale:
+    if values.dtype in (np.int8, np.uint8, np.int16) and scale:
         return (values.astype(np.float32) - zero_point) * np.float32(scale)
     return values
 
 
-def _detail(loaded: Any, index: int) -> Any:
-    details = loaded.get_output_details()
-    return next(detail for detail in details if detail["index"] == index)
+def _no_image(details: list[Any]) -> str | None:
+    """Why inputs are not one color image of a given size, or None."""
+    if len(details) != 1:
+        shapes = [detail["shape"].tolist() for detail in details]
+        return f"has {len(details)} inputs {shapes}, want one image [1, H, W, 3]"
+    (detail,) = details
+    shape, signature = detail["shape"].tolist(), detail["shape_signature"].tolist()
+    dtype = np.dtype(detail["dtype"])
+    if len(shape) == 4 and shape[3] == 1:
+        return f"takes grayscale images {shape}, want color ones [1, H, W, 3]"
+    if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+        return f"takes {shape}, want one image [1, H, W, 3]"
+    if -1 in signature[1:3]:
+        return (
+            f"takes images of any size {signature}; export it with a fixed height and "
+            "width"
+        )
+    if dtype not in (np.uint8, np.int8, np.float32):
+        return f"takes images of {dtype.name}, want uint8, int8 or float32"
+    return None
 
 
 def _named_outputs(file: flatbuffer.File) -> dict[str, flatbuffer.Tensor]:
-    """Files of others have no such names: a lone output tells what it is."""
+    """Files of others have no such names; their last ops and types tell."""
+    # The first graph is the one that runs, and its ops come first.
+    makers = {output.index: op for op in reversed(file.ops) for output in op.outputs}
+    last = [makers.get(tensor.index) for tensor in file.outputs.values()]
+    op = last[0] if last else None
+    if op and op.name == _DETECTION_OP and len(op.outputs) == last.count(op) == 4:
+        return dict(zip(DETECTIONS, op.outputs, strict=True))
     if len(file.outputs) != 1 or set(file.outputs) & set(export_spec.OUTPUTS):
         return file.outputs
     (tensor,) = file.outputs.values()
-    if tensor.dtype in ("INT32", "INT64"):
-        return {"class_ids": tensor}
-    makers = {output.index: op for op in file.ops for output in op.outputs}
-    op, seen = makers.get(tensor.index), 0
-    while op and op.name in _SAME_VALUES and seen < len(file.ops):
+    seen = 0
+    while op and op.name in _SAME_VALUES and op.inputs and seen < len(file.ops):
         op, seen = makers.get(op.inputs[0].index), seen + 1
+    counts = tensor.dtype in ("INT32", "INT64", *flatbuffer.INTEGER_8)
+    if (counts and not tensor.scales) or (op and op.name == "ARG_MAX"):
+        return {"class_ids": tensor}
     scores = op is not None and op.name in ("SOFTMAX", "LOGISTIC")
     return {"scores" if scores else "logits": tensor}

@@ -10,7 +10,7 @@ from official import failures
 from official.data import crops, decoding, image_files, palettes, transforms
 from official.report import predictions, terminal
 from official.report.panels import base as panels
-from tflite_export import interpreter, probe, sidecar
+from tflite_export import interpreter, labels, probe, sidecar
 
 
 def run(
@@ -22,7 +22,8 @@ def run(
 
     What the outputs are, the names and colors of classes, and what of an image the file
     is shown come from the description beside the file. Without one the form of the
-    output tells, names are numbers, colors made up, and the whole image is shown.
+    output tells, names come from the file's metadata or are numbers, colors are made
+    up, and the whole image is shown.
 
     Raises:
         RequestError: If the outputs are not those of a task that can be drawn, or a
@@ -36,8 +37,12 @@ def run(
     runner = interpreter.Runner(model)
     description = sidecar.read(model)
     panel, classes = _panel(runner, description)
-    names = description.get("class_names", [f"class {i}" for i in range(classes)])
-    palette = description.get("palette", palettes.distinct(classes))
+    names = description.get("class_names") or _names(runner, classes)
+    palette = description.get("palette", palettes.distinct(max(classes, len(names))))
+    if not description and runner.input_dtype.kind == "f":
+        terminal.console.print(
+            f"{model.name} takes floats and does not say which: it is fed pixels 0..255"
+        )
     for path, file in zip(images, files, strict=True):
         image = decoding.image(path)
         found = predict(runner, image, panel=panel, description=description)
@@ -77,16 +82,25 @@ def _panel(
     runner: interpreter.Runner, description: Mapping[str, Any]
 ) -> tuple[panels.Panel, int]:
     """What draws the outputs of a file, and how many classes it knows."""
-    shapes = {name: tensor.shape for name, tensor in runner.outputs.items()}
+    shapes = runner.shapes
     panel = panels.of_outputs(shapes, task=description.get("task"))
     classes = panel.classes(shapes) if panel else None
     if panel is None or classes is None:
         raise failures.RequestError(
             f"{runner.file.path}: gives {shapes}, want class scores of the image "
-            "[1, C] or of its pixels [1, h, w, C], or class ids [1] or [1, h, w]: "
-            "nothing else is drawn"
+            "[1, C] or of its pixels [1, h, w, C], class ids [1] or [1, h, w], or the "
+            "four outputs of TFLite_Detection_PostProcess: nothing else is drawn"
         )
     return panel, classes
+
+
+def _names(runner: interpreter.Runner, classes: int) -> list[str]:
+    """A name for each class of a file that has no description beside it."""
+    numbers = [f"class {i}" for i in range(classes)]
+    found = labels.read(runner.file.path, classes=classes)
+    if not found or (len(found) != classes and "class_ids" not in runner.shapes):
+        return numbers
+    return [*found, *numbers[len(found) :]]
 
 
 def _unfolded(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:

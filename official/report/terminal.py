@@ -11,7 +11,8 @@ import rich.table
 
 Item = TypeVar("Item")
 
-console = rich.console.Console(highlight=False, soft_wrap=True)
+# Names of files and classes may hold brackets: none of them is a style.
+console = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def track(items: Iterable[Item], what: str, *, total: int | None) -> Iterator[Item]:

@@ -8,11 +8,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from official import failures, graph, spelling
+from official import failures, spelling
 
 if TYPE_CHECKING:
     import keras
 
+    from official import graph
     from tflite_export import flatbuffer
 
 
@@ -63,7 +64,10 @@ def with_forms(model: "keras.Model", forms: Mapping[type, str]) -> Rewritten:
     """
     changed: collections.Counter[str] = collections.Counter()
 
-    def visit(node: graph.Node, args: Any, kwargs: Any) -> Any:
+    # Keras takes seconds to load, and the command line lists the targets.
+    from official import graph
+
+    def visit(node: "graph.Node", args: Any, kwargs: Any) -> Any:
         form = forms.get(type(node.operation))
         if form is None or node.operation.form == form:
             return graph.copy(node, args, kwargs)

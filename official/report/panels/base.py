@@ -19,6 +19,8 @@ Predictions = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 """Of the raw outputs of a predictor, by name, batch axis included."""
 
+_HIGHEST = 4
+
 
 class Panel(abc.ABC):
     """Draws one image and what predictors make of it.
@@ -94,6 +96,17 @@ class Mistakes:
         """One picture of them, or None if there are none."""
         del class_names
         return None
+
+
+def fitted(image: np.ndarray, width: int) -> tuple[int, int]:
+    """Width and height in which a picture holds an image `[H, W, 3]`.
+
+    At most `width` wide and four times as high, and never without a pixel: images from
+    anyone may be strips.
+    """
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, _HIGHEST * width / rows)
+    return max(1, round(columns * scale)), max(1, round(rows * scale))
 
 
 def names() -> tuple[str, ...]:

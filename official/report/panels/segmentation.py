@@ -37,13 +37,13 @@ class Segmentation(base.Panel):
     ) -> Image.Image:
         shown = ({"truth": truth} if truth else {}) | dict(predictions)
         maps = {caption: each["class_ids"] for caption, each in shown.items()}
-        size = (_WIDTH, round(_WIDTH * image.shape[0] / image.shape[1]))
+        size = base.fitted(image, _WIDTH)
         ground = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
         tiles = {"input": ground}
         for caption, ids in maps.items():
             tiles[caption] = Image.blend(ground, _colored(ids, palette, size), _BLEND)
         classes = sorted({int(c) for ids in maps.values() for c in np.unique(ids)})
-        classes = [c for c in classes if c < len(class_names)]
+        classes = [c for c in classes if 0 <= c < len(class_names)]
         columns = len(tiles) if len(tiles) <= 3 else 2
         legend = _legend(classes, class_names, palette, columns * (_WIDTH + _MARGIN))
         return _arranged(tiles, legend, columns)

@@ -1,0 +1,155 @@
+"""Boxes around the objects of a photograph."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from official.data import base as data_base
+from official.data import palettes
+from official.report import text
+from official.report.panels import base
+
+_WIDTH = 640
+_CAPTION = 20
+_MARGIN = 6
+_COLUMNS = 2
+_SHOWN_SCORE = 0.3
+_LISTED = 10
+
+_OUTPUTS = {"boxes_yxyx", "class_ids", "scores", "count"}
+
+# For classes that a palette does not know.
+_COLORS = palettes.distinct(256)
+
+
+class Detection(base.Panel):
+    """The photograph once for each predictor, with boxes, names and scores.
+
+    Predictions are "boxes_yxyx" `[N, 4]` in shares of the image's sides, "class_ids"
+    `[N]` and "scores" `[N]`, the highest score first. Scores below 0.3 are not shown.
+    """
+
+    def truth(self, example: data_base.Example) -> base.Predictions:
+        del example  # no data set has boxes yet
+        return {}
+
+    def draw(
+        self,
+        image: np.ndarray,
+        truth: base.Predictions,
+        predictions: Mapping[str, base.Predictions],
+        *,
+        class_names: Sequence[str],
+        palette: Sequence[data_base.Color],
+    ) -> Image.Image:
+        shown = ({"truth": truth} if truth else {}) | dict(predictions)
+        width, height = base.fitted(image, _WIDTH)
+        photo = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
+        columns = min(_COLUMNS, len(shown))
+        rows = -(-len(shown) // columns)
+        step = (width + _MARGIN, height + _CAPTION + _MARGIN)
+        sheet = Image.new("RGB", (columns * step[0] + _MARGIN, rows * step[1]), "white")
+        pen = ImageDraw.Draw(sheet)
+        for number, (caption, each) in enumerate(shown.items()):
+            left = _MARGIN + number % columns * step[0]
+            top = number // columns * step[1]
+            pen.text((left, top + 3), caption, fill="black", font=text.font())
+            sheet.paste(
+                _boxed(photo, each, class_names, palette), (left, top + _CAPTION)
+            )
+        return sheet
+
+    def classes(self, outputs: base.Shapes) -> int | None:
+        # How many a detector knows, its boxes do not tell.
+        return 1 if set(outputs) == _OUTPUTS else None
+
+    def decide(
+        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], *, scores: str
+    ) -> base.Predictions:
+        del size, scores  # boxes are shares of the sides; scores are final
+        found = np.asarray(outputs["scores"][0], np.float32)
+        count = np.nan_to_num(outputs["count"]).reshape(-1)[0]
+        count = int(np.clip(count, 0, len(found)))
+        order = np.argsort(-found[:count], kind="stable")
+        return {
+            "boxes_yxyx": outputs["boxes_yxyx"][0][order].astype(np.float32),
+            "class_ids": np.nan_to_num(outputs["class_ids"][0][order]).astype(np.int32),
+            "scores": found[order],
+        }
+
+    def lines(
+        self, predictions: base.Predictions, class_names: Sequence[str]
+    ) -> tuple[str, ...]:
+        shown = _shown(predictions)[:_LISTED]
+        if not shown:
+            return (f"nothing with a score of {100 * _SHOWN_SCORE:.0f} % or more",)
+        return tuple(
+            f"{100 * score:5.1f} %  {_name(class_id, class_names)}"
+            for _, class_id, score in shown
+        )
+
+
+def _shown(
+    predictions: base.Predictions,
+) -> list[tuple[tuple[float, ...], int, float]]:
+    """Boxes, class ids and scores of what is drawn."""
+    rows = zip(
+        predictions["boxes_yxyx"].tolist(),
+        predictions["class_ids"].tolist(),
+        predictions["scores"].tolist(),
+        strict=True,
+    )
+    return [
+        (tuple(box), class_id, score)
+        for box, class_id, score in rows
+        if score >= _SHOWN_SCORE and np.isfinite(box).all()
+    ]
+
+
+def _boxed(
+    photo: Image.Image,
+    predictions: base.Predictions,
+    class_names: Sequence[str],
+    palette: Sequence[data_base.Color],
+) -> Image.Image:
+    picture, font = photo.copy(), text.font()
+    pen = ImageDraw.Draw(picture)
+    for box, class_id, score in reversed(_shown(predictions)):  # the surest on top
+        color = _color(class_id, palette)
+        top, left, bottom, right = _pixels(box, picture.size)
+        pen.rectangle((left, top, right, bottom), outline=color, width=3)
+        line = f"{_name(class_id, class_names)} {100 * score:.0f} %"
+        wide = font.getlength(line) + 6
+        x = max(0, min(left, picture.width - wide))
+        y = top - 16 if top >= 16 else top
+        pen.rectangle((x, y, x + wide, y + 16), fill=color)
+        ink = "black" if sum(color) > 380 else "white"
+        pen.text((x + 3, y + 1), line, fill=ink, font=font)
+    return picture
+
+
+def _pixels(box: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
+    """Corners within the picture, the lower one not before the upper one."""
+    width, height = size
+    top, left, bottom, right = (min(max(side, 0.0), 1.0) for side in box)
+    bottom, right = max(top, bottom), max(left, right)
+    return (
+        top * (height - 1),
+        left * (width - 1),
+        bottom * (height - 1),
+        right * (width - 1),
+    )
+
+
+def _color(class_id: int, palette: Sequence[data_base.Color]) -> data_base.Color:
+    if 0 <= class_id < len(palette):
+        red, green, blue = palette[class_id]
+        return red, green, blue
+    return _COLORS[class_id % len(_COLORS)]
+
+
+def _name(class_id: int, class_names: Sequence[str]) -> str:
+    """A file from anyone may know more classes than there are names."""
+    known = 0 <= class_id < len(class_names)
+    return class_names[class_id] if known else f"class {class_id}"
