@@ -68,7 +68,8 @@ def quantization_aware(
 
     It is to start from a run of the float experiment (`init_from`), whose weights are
     good already: the learning rate is a tenth to a hundredth of that run's and falls
-    without a warm-up, and less is decayed. Ends in the int8 file that it trained for.
+    without a warm-up, and less is decayed. All levels train at one rate, since all are
+    rounded. Ends in the int8 file that it trained for.
 
     Args:
         epochs: About a tenth of the float experiment's.
@@ -91,6 +92,7 @@ def quantization_aware(
             l2=weight_decay_share * optimizer.l2,
         ),
         trainer=dataclasses.replace(parent.trainer, epochs=epochs, evaluate_every=1),
+        fine_tuning=fine_tuning_lib.FineTuning(norm=parent.fine_tuning.norm),
         quantization=scheme,
         export=dataclasses.replace(parent.export, precisions=(scheme.precision,)),
     )

@@ -307,3 +307,21 @@ def test_a_fused_hard_swish_is_one_op_with_a_range_on_either_side(tmp_path):
     names = [layer.name for layer in found.layers]
     assert {"stem_conv_range", "swish_range"} <= set(names)
     assert type(found.get_layer("swish")) is hard_swish.HardSwish
+
+
+def test_without_ranges_only_the_weights_are_rounded(quantized):
+    plain = rewrite.without_ranges(quantized)
+    assert [x.name for x in plain.layers] == [x.name for x in networks.network().layers]
+    assert not rewrite.is_quantized(plain)
+    kernel = quantized.get_layer("stem_conv").rounded_weights()
+    np.testing.assert_array_equal(plain.get_layer("stem_conv").kernel, kernel)
+    again = fake_quant.kernel(
+        plain.get_layer("block_depthwise_conv").kernel[..., 0], bits=8
+    )
+    np.testing.assert_allclose(
+        again, plain.get_layer("block_depthwise_conv").kernel[..., 0], atol=1e-6
+    )
+    images = networks.pixels()
+    ours = plain.predict_on_batch(images)["logits"]
+    theirs = networks.network().predict_on_batch(images)["logits"]
+    np.testing.assert_allclose(ours, theirs, atol=0.05 * np.abs(theirs).max())

@@ -34,10 +34,14 @@ class Fake:
         return fake_quant.kernel(weights, bits=bits, rounding=self.rounding)
 
 
-class _Kernel(Fake):
+class Kernel(Fake):
     """A layer with a trained kernel of `weight_bits`."""
 
     weight_bits: int
+
+    def rounded_weights(self) -> Any:
+        """The kernel as it is multiplied with, in its own shape."""
+        return self.rounded_kernel(self.kernel, self.weight_bits)  # type: ignore[attr-defined]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -47,7 +51,7 @@ class _Kernel(Fake):
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class QuantizedConv2D(_Kernel, keras.layers.Conv2D):
+class QuantizedConv2D(Kernel, keras.layers.Conv2D):
     """A convolution; each output channel of its kernel has a scale."""
 
     def __init__(self, *, weight_bits: int = 8, **settings: Any) -> None:
@@ -61,7 +65,7 @@ class QuantizedConv2D(_Kernel, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class QuantizedDepthwiseConv2D(_Kernel, keras.layers.DepthwiseConv2D):
+class QuantizedDepthwiseConv2D(Kernel, keras.layers.DepthwiseConv2D):
     """A depthwise convolution; each output channel of its kernel has a scale."""
 
     def __init__(self, *, weight_bits: int = 8, **settings: Any) -> None:
@@ -72,7 +76,7 @@ class QuantizedDepthwiseConv2D(_Kernel, keras.layers.DepthwiseConv2D):
         # Keras 3 has no seam for the kernel here.
         outputs = keras.ops.depthwise_conv(
             inputs,
-            self._rounded_depthwise(),
+            self.rounded_weights(),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
@@ -82,7 +86,7 @@ class QuantizedDepthwiseConv2D(_Kernel, keras.layers.DepthwiseConv2D):
             outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
         return outputs
 
-    def _rounded_depthwise(self) -> Any:
+    def rounded_weights(self) -> Any:
         height, width, channels, multiplier = self.kernel.shape
         # The channels of the output, which the scales are of, in one axis.
         flat = keras.ops.reshape(self.kernel, (height, width, 1, channels * multiplier))
@@ -91,7 +95,7 @@ class QuantizedDepthwiseConv2D(_Kernel, keras.layers.DepthwiseConv2D):
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class QuantizedDense(_Kernel, keras.layers.Dense):
+class QuantizedDense(Kernel, keras.layers.Dense):
     """A dense layer; each output has a scale.
 
     It is computed as a 1x1 convolution, because the converter takes a kernel with a
@@ -104,6 +108,7 @@ class QuantizedDense(_Kernel, keras.layers.Dense):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         del training
+        # In the shape of a convolution's before it is rounded.
         kernel = keras.ops.reshape(self.kernel, (1, 1, *self.kernel.shape))
         rounded = self.rounded_kernel(kernel, self.weight_bits)
         maps = keras.ops.reshape(inputs, (-1, 1, 1, inputs.shape[-1]))

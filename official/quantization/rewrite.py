@@ -14,6 +14,7 @@ import keras
 
 from official import graph
 from official.layers import (
+    attention,
     batch_norm,
     fake_quant,
     hard_swish,
@@ -63,6 +64,54 @@ def quantized_network(
             if original:
                 layer.set_weights(original)
     return rewritten
+
+
+def without_ranges(network: keras.Model) -> keras.Model:
+    """A float network with the rounded weights of one from `quantized_network`.
+
+    For files whose activations are quantized after training.
+    """
+
+    def visit(node: graph.Node, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        operation = node.operation
+        if isinstance(operation, fake_quant.FakeQuant):
+            return args[0]
+        float_kind = next(
+            (
+                kind
+                for fake, kind in _FLOAT_KINDS.items()
+                if isinstance(operation, fake)
+            ),
+            None,
+        )
+        if float_kind is None:
+            return graph.copy(node, args, kwargs)
+        config = operation.get_config()
+        for name in ("weight_bits", "bits", "symmetric", "decay"):
+            config.pop(name, None)
+        return float_kind.from_config(config)(*args, **kwargs)
+
+    plain = graph.rebuild(network, visit)
+    for layer in plain.layers:
+        original = network.get_layer(layer.name)
+        if not layer.weights:
+            continue
+        layer.set_weights(original.get_weights()[: len(layer.weights)])
+        if isinstance(original, quantized.Kernel):
+            layer.kernel.assign(original.rounded_weights())
+    return plain
+
+
+_FLOAT_KINDS: Mapping[type, type[keras.layers.Layer]] = {
+    quantized.QuantizedConv2D: keras.layers.Conv2D,
+    quantized.QuantizedDepthwiseConv2D: keras.layers.DepthwiseConv2D,
+    quantized.QuantizedDense: keras.layers.Dense,
+    quantized.QuantizedNorm: batch_norm.BatchNormalization,
+    quantized.QuantizedRescaling: keras.layers.Rescaling,
+    quantized.QuantizedHardSwish: hard_swish.HardSwish,
+    quantized.QuantizedHardSigmoid: hard_swish.HardSigmoid,
+    quantized_attention.QuantizedMultiQueryAttention: attention.MultiQueryAttention,
+}
 
 
 def is_quantized(network: keras.Model) -> bool:

@@ -54,6 +54,12 @@ def _train(
     batches = session.training_batches(experiment, start_step=0)
     with errors.clear():
         history = model.fit(batches.take(1), verbose=0, shuffle=False).history
+        if scheme := experiment.quantization:
+            # Most steps are those behind the first, which only look for ranges.
+            total = preparation.total_steps(experiment)
+            scheme.set_step(model.network, scheme.observe_steps, total_steps=total)
+            model.make_train_function(force=True)
+            model.fit(batches.take(1), verbose=0, shuffle=False)
         start = time.perf_counter()
         model.fit(batches.take(3), verbose=0, shuffle=False)
     return history["loss"][0], (time.perf_counter() - start) / 3
