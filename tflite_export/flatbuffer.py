@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,26 @@ FLOATS = ("FLOAT16", "BFLOAT16", "FLOAT32", "FLOAT64")
 
 # Ops whose type says in what arithmetic a network runs.
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
+# Op options that are scalars only, and say what hardware may refuse.
+_OPTIONS = {
+    "AddOptions",
+    "ConcatenationOptions",
+    "Conv2DOptions",
+    "DepthwiseConv2DOptions",
+    "FullyConnectedOptions",
+    "MulOptions",
+    "PackOptions",
+    "Pool2DOptions",
+    "ResizeBilinearOptions",
+    "ResizeNearestNeighborOptions",
+    "SoftmaxOptions",
+    "StridedSliceOptions",
+    "TransposeConvOptions",
+}
+
+# Axes, paddings and strides have fewer values; weights do not matter here.
+_MOST_VALUES = 16
 
 # No file of ours comes near; a forged count must not keep the reader busy for hours.
 _MOST = 100_000
@@ -45,6 +66,7 @@ class Tensor:
         scales: One for all values, or one a channel; empty without quantization.
         zero_points: Likewise. A real value is `scale * (stored - zero_point)`.
         constant: Its values are in the file.
+        values: Those of a short constant int32 tensor, such as axes; else empty.
     """
 
     index: int
@@ -54,6 +76,7 @@ class Tensor:
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     constant: bool = False
+    values: tuple[int, ...] = ()
 
     @property
     def dynamic(self) -> bool:
@@ -66,12 +89,26 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Op:
-    """An operation: its name in the schema, or the code of a custom one."""
+    """An operation.
+
+    Attributes:
+        name: In the schema, or the code of a custom one.
+        custom: Whether it is none of the schema.
+        inputs: Without optional ones that are absent.
+        outputs: Likewise.
+        version: Of the op's semantics; runtimes know versions up to some number.
+        options: Numbers that the op carries, by their names in the schema
+            ("dilationHFactor"); only of ops where hardware may mind.
+        graph: Number of the graph that it belongs to; 0 is the one that runs.
+    """
 
     name: str
     custom: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    version: int = 1
+    options: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    graph: int = 0
 
     @property
     def flex(self) -> bool:
@@ -180,10 +217,7 @@ def _scope(name: str) -> str:
 
 def _file(model: Any, path: pathlib.Path, size: int) -> File:
     codes = [_code(model.OperatorCodes(i)) for i in _up_to(model.OperatorCodesLength())]
-    filled = [
-        model.Buffers(i).DataLength() > 0 or model.Buffers(i).Size() > 0
-        for i in _up_to(model.BuffersLength())
-    ]
+    buffers = [model.Buffers(i) for i in _up_to(model.BuffersLength())]
     if not model.SubgraphsLength():
         raise ValueError("no graph")
     ops: list[Op] = []
@@ -191,10 +225,11 @@ def _file(model: Any, path: pathlib.Path, size: int) -> File:
     for number in _up_to(model.SubgraphsLength()):
         graph = model.Subgraphs(number)
         own = [
-            _tensor(graph.Tensors(i), i, filled) for i in _up_to(graph.TensorsLength())
+            _tensor(graph.Tensors(i), i, buffers) for i in _up_to(graph.TensorsLength())
         ]
         ops += [
-            _op(graph.Operators(i), codes, own) for i in _up_to(graph.OperatorsLength())
+            _op(graph.Operators(i), codes, own, number)
+            for i in _up_to(graph.OperatorsLength())
         ]
         tensors += own
         if number == 0:
@@ -215,12 +250,14 @@ def _up_to(count: int) -> range:
     return range(count)
 
 
-def _code(code: Any) -> tuple[str, bool]:
+def _code(code: Any) -> tuple[str, bool, int]:
+    """Name, whether it is a custom op, and version."""
+    version = code.Version()
     # Codes above 127 did not fit the first field, which is kept for old readers.
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
     if number == schema.BuiltinOperator.CUSTOM:
-        return (code.CustomCode() or b"").decode(errors="replace"), True
-    return _names(schema.BuiltinOperator).get(number, f"OP_{number}"), False
+        return (code.CustomCode() or b"").decode(errors="replace"), True, version
+    return _names(schema.BuiltinOperator).get(number, f"OP_{number}"), False, version
 
 
 @functools.cache
@@ -232,7 +269,9 @@ def _names(enumeration: type) -> dict[int, str]:
     }
 
 
-def _tensor(tensor: Any, index: int, filled: list[bool]) -> Tensor:
+def _tensor(tensor: Any, index: int, buffers: list[Any]) -> Tensor:
+    buffer = buffers[tensor.Buffer()]
+    dtype = _names(schema.TensorType)[tensor.Type()]
     quantization = tensor.Quantization()
     scales: Any = quantization.ScaleAsNumpy() if quantization else 0
     zero_points: Any = quantization.ZeroPointAsNumpy() if quantization else 0
@@ -242,23 +281,46 @@ def _tensor(tensor: Any, index: int, filled: list[bool]) -> Tensor:
     return Tensor(
         index=index,
         name=(tensor.Name() or b"").decode(errors="replace"),
-        dtype=_names(schema.TensorType)[tensor.Type()],
+        dtype=dtype,
         shape=tuple(int(size) for size in shape),
         scales=tuple(np.atleast_1d(scales).tolist()) if np.any(scales) else (),
         zero_points=tuple(np.atleast_1d(zero_points).tolist())
         if np.any(scales)
         else (),
-        constant=filled[tensor.Buffer()],
+        constant=buffer.DataLength() > 0 or buffer.Size() > 0,
+        values=_values(buffer) if dtype == "INT32" else (),
     )
 
 
-def _op(op: Any, codes: list[tuple[str, bool]], tensors: list[Tensor]) -> Op:
-    name, custom = codes[op.OpcodeIndex()]
+def _values(buffer: Any) -> tuple[int, ...]:
+    if not 0 < buffer.DataLength() <= 4 * _MOST_VALUES:
+        return ()
+    return tuple(np.frombuffer(buffer.DataAsNumpy().tobytes(), "<i4").tolist())
+
+
+def _options(op: Any) -> dict[str, float]:
+    kind = _names(schema.BuiltinOptions).get(op.BuiltinOptionsType(), "")
+    table = op.BuiltinOptions()
+    if kind not in _OPTIONS or table is None:
+        return {}
+    options = getattr(schema, kind)()
+    options.Init(table.Bytes, table.Pos)
+    unpacked = vars(getattr(schema, f"{kind}T").InitFromObj(options))
+    return {k: v for k, v in unpacked.items() if isinstance(v, int | float)}
+
+
+def _op(
+    op: Any, codes: list[tuple[str, bool, int]], tensors: list[Tensor], graph: int
+) -> Op:
+    name, custom, version = codes[op.OpcodeIndex()]
     return Op(
         name=name,
         custom=custom,
         inputs=_pick(tensors, op.InputsAsNumpy() if op.InputsLength() else ()),
         outputs=_pick(tensors, op.OutputsAsNumpy() if op.OutputsLength() else ()),
+        version=version,
+        options=_options(op),
+        graph=graph,
     )
 
 
