@@ -7,9 +7,10 @@ import types
 
 import export_networks as networks
 import pytest
+import small
 
-from official import failures
-from tflite_export import check, compilation, edgetpu_compiler, litert_aot
+from official import failures, runner
+from tflite_export import check, compilation, edgetpu_compiler, export, litert_aot
 from tflite_export.targets import base as targets_base
 
 EDGETPU = targets_base.find("edgetpu")
@@ -188,6 +189,8 @@ def aot(monkeypatch):
 
     def aot_compile(model, *, output_dir, target, keep_going):
         asked.update(model=model, targets=[repr(each) for each in target])
+        stage = pathlib.Path(output_dir) / "model_Qualcomm_SM8750_mlir.tflite"
+        stage.write_bytes(b"")
         made = pathlib.Path(output_dir) / "model_Qualcomm_SM8750_apply_plugin.tflite"
         made.write_bytes(pathlib.Path(model).read_bytes())
         compiled = aot_types.Model.create_from_path(made)
@@ -224,9 +227,10 @@ def test_ahead_of_time_compilation_keeps_a_file_for_each_chip(
     (outcome,) = compilation.run(path, NPU)
     assert aot == {"model": str(path), "targets": ["Qualcomm_ALL"]}
     assert outcome.line == "ai_edge_litert.aot: compiled for 1 of 2 chips"
-    assert [made.name for made in outcome.outputs] == [
-        "model_Qualcomm_SM8750_apply_plugin.tflite"
-    ]
+    made = tmp_path / "model_int8_Qualcomm_SM8750.tflite"
+    assert outcome.outputs == (made,)
+    assert made.read_bytes() == path.read_bytes()
+    assert set(tmp_path.iterdir()) == {path, made}
     assert [(row.op, row.number, row.status, row.reason) for row in outcome.rows] == [
         ("all ops, Qualcomm_SM8750", 14, "maps", ""),
         ("all ops, Qualcomm_SM8750", 2, "cpu", "not taken by the plugin"),
@@ -246,3 +250,29 @@ def test_a_compiler_that_ends_its_process_is_a_line(tmp_path, monkeypatch):
     )
     (outcome,) = compilation.run(tmp_path / "model.tflite", NPU)
     assert outcome.line == "ai_edge_litert.aot for MediaTek failed: SIGSEGV"
+
+
+def test_an_export_keeps_the_compiled_file_and_says_what_the_target_changed(
+    compiler, tmp_path, capsys
+):
+    compiler(LOG)
+    experiment = small.experiment()
+    folder = tmp_path / "run"
+    flags = {"overwrite": False, "evaluate_only": False, "dry_run": False}
+    runner.run(experiment, name="small", run_dir=folder, **flags)
+    capsys.readouterr()
+    export.run(experiment, run_dir=folder, target="edgetpu")
+    text = capsys.readouterr().out
+    assert "target edgetpu: float32 left out: the Edge TPU runs int8 only" in text
+    assert "edgetpu int8: The Edge TPU: 4 of 4 ops" in text
+    assert "edgetpu int8: edgetpu_compiler 16.0.384591198: 6 of 9 ops mapped" in text
+    made = folder / "export" / "model_edgetpu_int8_edgetpu.tflite"
+    assert made.is_file()
+    report = json.loads((folder / "export" / "report.json").read_text())
+    assert report["target"] == "edgetpu"
+    facts = report["hardware"]["edgetpu int8"]
+    assert facts["mapped"]["share"] == 1
+    assert facts["compiled"][0]["outputs"] == [str(made)]
+    assert facts["changes"] == []
+    described = json.loads((folder / "export" / "model_edgetpu_int8.json").read_text())
+    assert described["target"] == "edgetpu"

@@ -10,8 +10,10 @@ import importlib
 import importlib.util
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from typing import Any, NamedTuple
 
 from tflite_export import child, compiled, mapping
@@ -54,7 +56,7 @@ def installed() -> tuple[Vendor, ...]:
 def run(path: pathlib.Path) -> compiled.Outcome:
     """Compiles a file for all chips of the vendors whose SDK is installed.
 
-    What comes out is kept beside it, `NAME_VENDOR_CHIP*.tflite`.
+    What comes out is kept beside it, `NAME_VENDOR_CHIP.tflite`.
     """
     tool = "ai_edge_litert.aot"
     vendors = installed()
@@ -88,10 +90,12 @@ def compile_for(path: pathlib.Path, backends: list[str]) -> list[dict[str, Any]]
         importlib.import_module(f"{module}.{backend}_backend")
         chips = importlib.import_module(f"{module}.target")
         targets.append(chips.Target(chips.SocModel.ALL))
-    result = aot.aot_compile(
-        str(path), output_dir=path.parent, target=targets, keep_going=True
-    )
-    made = [_made(backend, model) for backend, model in result.models_with_backend]
+    # Every stage of a compilation leaves a file; only the last ones are kept.
+    with tempfile.TemporaryDirectory(prefix="litert_aot_") as folder:
+        result = aot.aot_compile(
+            str(path), output_dir=folder, target=targets, keep_going=True
+        )
+        made = [_made(*pair, path=path) for pair in result.models_with_backend]
     failed = [
         {
             "chip": backend.target_id,
@@ -105,11 +109,13 @@ def compile_for(path: pathlib.Path, backends: list[str]) -> list[dict[str, Any]]
     return made + failed
 
 
-def _made(backend: Any, model: Any) -> dict[str, Any]:
+def _made(backend: Any, model: Any, *, path: pathlib.Path) -> dict[str, Any]:
+    output = path.with_name(f"{path.stem}_{backend.target_id}.tflite")
+    shutil.move(model.path, output)
     stats = model.partition_stats.subgraph_stats if model.partition_stats else []
     return {
         "chip": backend.target_id,
-        "output": str(model.path),
+        "output": str(output),
         "mapped": sum(part.num_ops_offloaded for part in stats),
         "total": sum(part.num_total_ops for part in stats),
         "error": "",

@@ -76,6 +76,18 @@ def _keeps_batch(op: "flatbuffer.Op") -> str | None:
     return None
 
 
+def _pack(op: "flatbuffer.Op") -> str | None:
+    axis = op.options["axis"] % len(op.outputs[0].shape)
+    return "packs over the batch" if axis == 0 else None
+
+
+def _split(op: "flatbuffer.Op") -> str | None:
+    rank = len(op.inputs[1].shape)
+    if rank == 4 and op.inputs[0].values[0] % rank == 0:
+        return "splits the batch"
+    return None
+
+
 def _pad(op: "flatbuffer.Op") -> str | None:
     if len(op.inputs[0].shape) == 4 and any(op.inputs[1].values[:2]):
         return "pads the batch"
@@ -121,7 +133,7 @@ LIMITS: dict[str, Callable[["flatbuffer.Op"], str | None]] = {
     "MEAN": _mean,
     "MINIMUM": _any,
     "MUL": _any,
-    "PACK": _any,
+    "PACK": _pack,
     "PAD": _pad,
     "PRELU": _prelu,
     "QUANTIZE": _any,
@@ -137,7 +149,7 @@ LIMITS: dict[str, Callable[["flatbuffer.Op"], str | None]] = {
     "SLICE": _any,
     "SOFTMAX": _softmax,
     "SPACE_TO_DEPTH": _any,
-    "SPLIT": _any,
+    "SPLIT": _split,
     "SQUARED_DIFFERENCE": _any,
     "SQUEEZE": _any,
     "STRIDED_SLICE": _strided_slice,
