@@ -188,6 +188,8 @@ def aot(monkeypatch):
             self.target_id = chip
 
     def aot_compile(model, *, output_dir, target, keep_going):
+        log = pathlib.Path(model).with_name("1.error")
+        log.write_text("INFO: start\nERROR: no such  chip\nbye\n")
         asked.update(model=model, targets=[repr(each) for each in target])
         stage = pathlib.Path(output_dir) / "model_Qualcomm_SM8750_mlir.tflite"
         stage.write_bytes(b"")
@@ -198,7 +200,9 @@ def aot(monkeypatch):
         compiled.partition_stats = aot_types.PartitionStats([part])
         return aot_types.CompilationResult(
             models_with_backend=[(Backend("Qualcomm_SM8750"), compiled)],
-            failed_backends=[(Backend("Qualcomm_SM8350"), "no such\nchip")],
+            failed_backends=[
+                (Backend("Qualcomm_SM8350"), f"failed. See {log} for details.")
+            ],
         )
 
     module = types.ModuleType("ai_edge_litert.aot.aot_compile")
@@ -226,7 +230,10 @@ def test_ahead_of_time_compilation_keeps_a_file_for_each_chip(
     monkeypatch.setattr(litert_aot.child, "run", run)
     (outcome,) = compilation.run(path, NPU)
     assert aot == {"model": str(path), "targets": ["Qualcomm_ALL"]}
-    assert outcome.line == "ai_edge_litert.aot: compiled for 1 of 2 chips"
+    assert outcome.line == (
+        "ai_edge_litert.aot: compiled for 1 of 2 chips; Qualcomm_SM8350: ERROR: no such "
+        "chip"
+    )
     made = tmp_path / "model_int8_Qualcomm_SM8750.tflite"
     assert outcome.outputs == (made,)
     assert made.read_bytes() == path.read_bytes()
@@ -234,7 +241,7 @@ def test_ahead_of_time_compilation_keeps_a_file_for_each_chip(
     assert [(row.op, row.number, row.status, row.reason) for row in outcome.rows] == [
         ("all ops, Qualcomm_SM8750", 14, "maps", ""),
         ("all ops, Qualcomm_SM8750", 2, "cpu", "not taken by the plugin"),
-        ("all ops, Qualcomm_SM8350", 0, "cpu", "no such chip"),
+        ("all ops, Qualcomm_SM8350", 0, "cpu", "ERROR: no such chip"),
     ]
 
 

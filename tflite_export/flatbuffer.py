@@ -151,7 +151,7 @@ class File:
     def precision(self) -> str:
         """The word of `official.export_spec` for what most weighted ops do."""
         kinds = collections.Counter(
-            _arithmetic(op) for op in self.ops if op.name in _WEIGHTED
+            _arithmetic(op) for op in self.ops if op.name in _WEIGHTED and op.outputs
         )
         if kinds:
             return kinds.most_common(1)[0][0]

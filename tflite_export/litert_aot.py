@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def compile_for(path: pathlib.Path, backends: list[str]) -> list[dict[str, Any]]
             "output": None,
             "mapped": 0,
             "total": 0,
-            "error": error,
+            "error": _reason(error),
         }
         for backend, error in result.failed_backends
     ]
@@ -122,6 +123,18 @@ def _made(backend: Any, model: Any, *, path: pathlib.Path) -> dict[str, Any]:
     }
 
 
+def _reason(error: str) -> str:
+    """What a compiler said last; the plugin puts it in a file and names that."""
+    named = re.search(r"See (\S+\.error) for details", error)
+    log = pathlib.Path(named[1]) if named else None
+    if log is None or not log.is_file():
+        return error
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line]
+    log.unlink()
+    wrong = [line for line in lines if "error" in line.lower()]
+    return (wrong or lines or [error])[-1]
+
+
 def _outcome(tool: str, chips: list[dict[str, Any]]) -> compiled.Outcome:
     rows = []
     for chip in chips:
@@ -131,11 +144,17 @@ def _outcome(tool: str, chips: list[dict[str, Any]]) -> compiled.Outcome:
         if left:
             rows.append(_row(chip, left, mapping.CPU, "not taken by the plugin"))
         if chip["error"]:
-            reason = " ".join(chip["error"].split())[:200]
-            rows.append(_row(chip, 0, mapping.CPU, reason))
+            rows.append(_row(chip, 0, mapping.CPU, _shortened(chip["error"])))
     outputs = tuple(pathlib.Path(c["output"]) for c in chips if c["output"])
     line = f"{tool}: compiled for {len(outputs)} of {len(chips)} chips"
+    failed = [chip for chip in chips if chip["error"]]
+    if failed:
+        line += f"; {failed[0]['chip']}: {_shortened(failed[0]['error'])}"
     return compiled.Outcome(tool=tool, line=line, rows=tuple(rows), outputs=outputs)
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:200]
 
 
 def _row(chip: dict[str, Any], number: int, status: str, reason: str) -> compiled.Row:
