@@ -1,7 +1,7 @@
 """Functional models, taken apart and built anew op by op."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import keras
@@ -131,9 +131,15 @@ def renew(operation: keras.Operation, **changes: Any) -> Any:
     return type(operation).from_config({**operation.get_config(), **changes})
 
 
-def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives the layers of `target` the weights of the layers of the same name."""
-    there = {layer.name: layer for layer in source.layers}
+def copy_weights(
+    source: keras.Model, target: keras.Model, *, but: Container[str] = ()
+) -> None:
+    """Gives the layers of `target` the weights of the layers of the same name.
+
+    Args:
+        but: Names of layers that are left as they are.
+    """
+    there = {layer.name: layer for layer in source.layers if layer.name not in but}
     for layer in target.layers:
         if layer.weights and layer.name in there:
             layer.set_weights(there[layer.name].get_weights())

@@ -62,9 +62,9 @@ def pixels(count: int = 2) -> np.ndarray:
 
 
 def convert(model: keras.Model, precision: str, **spec) -> bytes:
-    """The file of a network for the CPU."""
+    """The file of a network; for the CPU, if `spec` has no other target."""
     export = export_spec.Export(**spec)
-    target = targets_base.find("cpu")
+    target = targets_base.find(export.target)
     graph = inference.build(
         target.rewrite(model, precision).model, spec=export, precision=precision
     )

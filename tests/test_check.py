@@ -86,7 +86,7 @@ def test_the_command_counts_the_ops_and_ends_with_a_line_of_json(tmp_path, capsy
     title, _, _, *table, last = capsys.readouterr().out.strip().splitlines()
     assert title == "model_int8.tflite: int8, 16 ops, 0 refused"
     numbers = {line.split()[0]: line.split()[1:] for line in table}
-    assert numbers["CONV_2D"] == ["3", "-"]
+    assert numbers["CONV_2D"] == ["3", "-", "-"]
     assert "block_depthwise_conv" not in "".join(table)
     assert json.loads(last)["precision"] == "int8"
     assert json.loads(last)["refused"] == []
@@ -94,9 +94,15 @@ def test_the_command_counts_the_ops_and_ends_with_a_line_of_json(tmp_path, capsy
 
 def test_the_command_lists_every_op_if_asked(tmp_path, capsys):
     check.run(networks.file(tmp_path, "int8"), target=CPU, every=True)
-    lines = capsys.readouterr().out.splitlines()
+    *lines, last = capsys.readouterr().out.splitlines()
     (line,) = (line for line in lines if "block_depthwise_conv" in line)
-    assert line.split()[1:] == ["DEPTHWISE_CONV_2D", "block_depthwise_conv", "ok"]
+    (verdict,) = (
+        verdict
+        for verdict in json.loads(last)["verdicts"]
+        if verdict["layer"] == "block_depthwise_conv"
+    )
+    assert verdict["multiply_adds"] == 16 * 12 * 8 * 9
+    assert line.split()[1:] == ["DEPTHWISE_CONV_2D", "block_depthwise_conv", "maps"]
 
 
 def test_the_command_lists_the_ops_that_are_refused(tmp_path, capsys):
@@ -104,7 +110,7 @@ def test_the_command_lists_the_ops_that_are_refused(tmp_path, capsys):
     path.write_bytes(networks.edited(networks.content("int8"), make_custom("MyOwn")))
     with pytest.raises(failures.GateError):
         check.run(path, target=CPU)
-    text = capsys.readouterr().out
+    text, _, _ = capsys.readouterr().out.rpartition("\n{")
     assert "a custom op" in text
     assert "block_depthwise_conv" not in text
 

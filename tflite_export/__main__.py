@@ -20,7 +20,7 @@ examples:
   python -m tflite_export export --run_dir=runs/NAME --precision=int8
   python -m tflite_export evaluate model_int8.tflite --experiment=NAME
   python -m tflite_export benchmark model_float32.tflite model_int8.tflite
-  python -m tflite_export check model_int8.tflite
+  python -m tflite_export check model_int8.tflite --target=edgetpu
   python -m tflite_export predict model_int8.tflite photo.jpg --out=drawn
   python -m tflite_export doctor
 

@@ -96,6 +96,15 @@ def show(figures: Sequence[Figures]) -> None:
     rich.console.Console(markup=False).print(table)
 
 
+def describe_split(row: Figures) -> str:
+    """A line for people on a graph that the CPU's delegate runs in several parts."""
+    outside = ", ".join(f"{count} {op}" for op, count in row.outside.items())
+    return (
+        f"{row.partitions} parts under XNNPACK instead of 1, which costs time; not "
+        f"delegated: {outside}"
+    )
+
+
 def _time(paths: Sequence[pathlib.Path], threads: int) -> list[list[float]]:
     loaded = [interpreter.load(path, threads=threads) for path in paths]
     for each in loaded:

@@ -1,15 +1,18 @@
-"""Whether a file holds what its precision promises."""
+"""Whether a file holds what its precision promises, and where its ops run."""
 
 import collections
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import rich.console
 import rich.table
 
 from official import failures
-from tflite_export import flatbuffer
+from tflite_export import arena as arena_lib
+from tflite_export import compilation, compiled, flatbuffer, mapping
 from tflite_export.targets import base
 
 
@@ -20,12 +23,18 @@ class Verdict:
     Attributes:
         op: Its name.
         layer: Layer that it came from; "" where the file does not say.
+        status: One of `mapping`: "maps", "cpu", "refused".
+        reason: Why it does not map, or what is in doubt if it does; may be "".
         problems: Why it is refused; empty if it is fine.
+        multiply_adds: Of one image.
     """
 
     op: str
     layer: str
+    status: str
+    reason: str
     problems: tuple[str, ...]
+    multiply_adds: int
 
 
 def verdicts(
@@ -35,16 +44,14 @@ def verdicts(
 
     An int8 file may hold no float tensor but its inputs and outputs, and what turns
     these into integers. A file of any precision must be static and free of Flex ops,
-    and hold only ops that the target runs.
+    and hold only ops that some kernel of the target runs. What the target's hardware
+    leaves to the CPU is no problem by itself.
     """
     interface = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    places = mapping.places(file, target)
     return [
-        Verdict(
-            op=op.name,
-            layer=op.layer,
-            problems=tuple(_problems(op, precision, target, interface)),
-        )
-        for op in file.ops
+        _verdict(op, place, tuple(_problems(op, place, precision, interface)))
+        for op, place in zip(file.ops, places, strict=True)
     ]
 
 
@@ -63,20 +70,71 @@ def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> No
         raise failures.GateError(summary(file.path, refused))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """A file on a target.
+
+    Attributes:
+        target: The target.
+        verdicts: One for each op, in the order of execution.
+        mapped: How much the hardware takes.
+        arena: Memory, where the target wants it reserved.
+        advice: What to do about what it does not take.
+    """
+
+    target: base.Target
+    verdicts: list[Verdict]
+    mapped: mapping.Mapped
+    arena: arena_lib.Arena | None
+    advice: list[str]
+
+    def lines(self) -> list[str]:
+        """For people; empty where there is nothing to say."""
+        lines = mapping.describe(self.mapped, self.verdicts, self.target)
+        if self.arena:
+            lines.append(arena_lib.describe(self.arena))
+        return lines + [f"advice: {line}" for line in self.advice]
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the single ops."""
+        return {
+            "target": base.name_of(self.target),
+            "mapped": dataclasses.asdict(self.mapped) | {"share": self.mapped.share},
+            "arena": dataclasses.asdict(self.arena) if self.arena else None,
+            "advice": self.advice,
+        }
+
+
+def assess(file: flatbuffer.File, *, target: base.Target) -> Assessment:
+    """Judges a file, held to the precision that most of its convolutions have."""
+    judged = verdicts(file, precision=file.precision, target=target)
+    advice = mapping.advice(file, judged, target)
+    return Assessment(
+        target=target,
+        verdicts=judged,
+        mapped=mapping.summarize(judged),
+        arena=arena_lib.plan(file) if target.arena else None,
+        advice=advice + mapping.general_advice(file, target),
+    )
+
+
 def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
     """Prints what ops a file from anyone has, and what is wrong; last a line of JSON.
 
-    The file is held to the precision that most of its convolutions have.
+    If the target has a compiler that is installed, it compiles the file, and what it
+    makes is kept beside it.
 
     Args:
-        every: List every op with its layer, not only those that are refused.
+        every: List every op with its layer, not only those that do not map.
 
     Raises:
         RequestError: If it is no model.
-        GateError: If an op is refused.
+        GateError: If an op is refused, or the target takes one part of a graph only,
+            and ops that multiply and add lie outside of it.
     """
     file = flatbuffer.read(path)
-    judged = verdicts(file, precision=file.precision, target=target)
+    assessed = assess(file, target=target)
+    judged, complaint = _judged_as_a_whole(path, assessed)
     refused = [verdict for verdict in judged if verdict.problems]
     console = rich.console.Console(markup=False)
     # As a title it would be broken to the width of the table.
@@ -84,17 +142,29 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused\n"
     )
     console.print(_histogram(judged))
-    if every or refused:
+    if every or any(verdict.status != mapping.MAPS for verdict in judged):
         console.print("", _listed(judged, every=every), sep="\n")
+    # A compiler that is given a file which cannot run tells nothing more.
+    hopeless = bool(refused) and not complaint
+    outcomes = [] if hopeless else compilation.run(path, target)
+    lines = assessed.lines() + [outcome.line for outcome in outcomes]
+    if lines:
+        console.print("", *lines, sep="\n", soft_wrap=True)
+    for outcome in outcomes:
+        if outcome.rows:
+            console.print("", _compiled(outcome.rows), sep="\n")
     content = {
         "model": str(path),
         "precision": file.precision,
         "ops": file.histogram,
+        **assessed.as_json(),
+        "verdicts": [dataclasses.asdict(verdict) for verdict in judged],
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
+        "compiled": [outcome.as_json() for outcome in outcomes],
     }
     print(json.dumps(content))
     if refused:
-        raise failures.GateError(summary(path, refused))
+        raise failures.GateError(complaint or summary(path, refused))
 
 
 def summary(path: pathlib.Path, refused: list[Verdict]) -> str:
@@ -103,17 +173,63 @@ def summary(path: pathlib.Path, refused: list[Verdict]) -> str:
     first = min(
         refused, key=lambda v: (not v.layer, v.op in ("QUANTIZE", "DEQUANTIZE"))
     )
-    layer = f"layer {first.layer!r}" if first.layer else "a layer that it does not name"
     others = f" (and {len(refused) - 1} more ops)" if len(refused) > 1 else ""
-    return f"{path}: {first.op} from {layer}: {first.problems[0]}{others}"
+    return f"{path}: {_named(first)}: {first.problems[0]}{others}"
+
+
+def _named(verdict: Verdict) -> str:
+    layer = (
+        f"layer {verdict.layer!r}" if verdict.layer else "a layer that it does not name"
+    )
+    return f"{verdict.op} from {layer}"
+
+
+def _judged_as_a_whole(
+    path: pathlib.Path, assessed: Assessment
+) -> tuple[list[Verdict], str]:
+    """The verdicts, and a complaint if the target takes too little of the file.
+
+    The op at which the target's part of the graph ends is refused then.
+    """
+    judged, mapped, target = assessed.verdicts, assessed.mapped, assessed.target
+    computes = mapped.total_multiply_adds > mapped.multiply_adds
+    if not (target.one_subgraph and computes) or any(v.problems for v in judged):
+        return judged, ""
+    number = mapped.first_outside
+    first = judged[number]
+    refused = dataclasses.replace(
+        first, status=mapping.REFUSED, problems=(first.reason,)
+    )
+    complaint = (
+        f"{path}: {_named(first)}: {first.reason}; here the part for {target.title} "
+        f"ends, with {100 * mapped.share:.1f} % of the multiply-adds"
+    )
+    return [*judged[:number], refused, *judged[number + 1 :]], complaint
+
+
+def _verdict(
+    op: flatbuffer.Op, place: mapping.Place, problems: tuple[str, ...]
+) -> Verdict:
+    return Verdict(
+        op=op.name,
+        layer=op.layer,
+        status=mapping.REFUSED if problems else place.status,
+        reason="; ".join(problems) or place.reason,
+        problems=problems,
+        multiply_adds=place.multiply_adds,
+    )
 
 
 def _histogram(judged: list[Verdict]) -> rich.table.Table:
-    table = _table(("op", "number", "refused"))
+    table = _table(("op", "number", "on the CPU", "refused"))
     ops = collections.Counter(verdict.op for verdict in judged)
-    refused = collections.Counter(verdict.op for verdict in judged if verdict.problems)
+    counts = {
+        status: collections.Counter(v.op for v in judged if v.status == status)
+        for status in (mapping.CPU, mapping.REFUSED)
+    }
     for op, count in ops.most_common():
-        table.add_row(op, str(count), str(refused[op] or "-"))
+        cells = [str(counts[status][op] or "-") for status in counts]
+        table.add_row(op, str(count), *cells)
     return table
 
 
@@ -121,16 +237,31 @@ def _listed(judged: list[Verdict], *, every: bool) -> rich.table.Table:
     """Ops in the order of execution, numbered from 0."""
     table = _table(("number", "op", "layer", "verdict"))
     for number, verdict in enumerate(judged):
-        if every or verdict.problems:
-            reason = "; ".join(verdict.problems) or "ok"
-            table.add_row(str(number), verdict.op, verdict.layer, reason)
+        if every or verdict.status != mapping.MAPS:
+            words = [verdict.status, verdict.reason]
+            table.add_row(
+                str(number),
+                verdict.op,
+                verdict.layer,
+                ": ".join(word for word in words if word),
+            )
+    return table
+
+
+def _compiled(rows: Sequence[compiled.Row]) -> rich.table.Table:
+    table = _table(("op", "number", "the compiler's verdict"))
+    for row in rows:
+        words = [row.status, row.reason]
+        table.add_row(
+            row.op, str(row.number), ": ".join(word for word in words if word)
+        )
     return table
 
 
 def _table(columns: tuple[str, ...]) -> rich.table.Table:
     table = rich.table.Table(box=None, pad_edge=False)
     for column in columns:
-        numbers = column in ("number", "refused")
+        numbers = column in ("number", "on the CPU", "refused")
         table.add_column(
             column, justify="right" if numbers else "left", overflow="fold"
         )
@@ -138,18 +269,19 @@ def _table(columns: tuple[str, ...]) -> rich.table.Table:
 
 
 def _problems(
-    op: flatbuffer.Op, precision: str, target: base.Target, interface: set[str]
+    op: flatbuffer.Op, place: mapping.Place, precision: str, interface: set[str]
 ) -> list[str]:
     problems = []
-    if reason := target.refuses(op):
-        problems.append(reason)
+    if place.status == mapping.REFUSED:
+        problems.append(place.reason)
     for tensor in (*op.inputs, *op.outputs):
         if tensor.dynamic:
             problems.append(
                 f"tensor {tensor.name!r} has the dynamic shape {list(tensor.shape)}; "
                 "every size must be static"
             )
-    if precision == "int8":
+    # The ends of what LiteRT's post-processing of detections gives are floats.
+    if precision == "int8" and not op.custom:
         problems += _floats(op, interface)
     return problems
 

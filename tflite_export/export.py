@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -15,6 +16,7 @@ from official.training import checkpoints
 from tflite_export import (
     benchmark,
     check,
+    compilation,
     conversion,
     examples,
     flatbuffer,
@@ -67,11 +69,21 @@ def run(
         spec=experiment.export,
     )
     figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
+    made = _for_hardware(files, figures, experiment.export.target)
     rows = results_lib.rows(results, verdicts, figures)
     reference = results[parity.KERAS]
-    results_lib.write(experiment, run_dir, checkpoint, rows=rows, reference=reference)
+    results_lib.write(
+        experiment,
+        run_dir,
+        checkpoint,
+        rows=rows,
+        reference=reference,
+        hardware={name: facts for name, (facts, _) in made.items()},
+    )
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
+    for line in (line for _, lines in made.values() for line in lines):
+        terminal.console.print(line, soft_wrap=True)
     for path in [*files.values(), report]:
         terminal.console.print(str(path))
     parity.require(verdicts)
@@ -101,11 +113,14 @@ def write(
     files = {}
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        rewritten = network
+        # What was trained quantization-aware was rewritten before its training.
+        rewritten = targets_base.Rewritten(network, ())
         if experiment.quantization is None:
-            rewritten = target.rewrite(network, precision).model
+            rewritten = target.rewrite(network, precision)
+        for change in rewritten.changes:
+            terminal.console.print(f"target {spec.target}: {change}")
         graph = inference.build(
-            rewritten,
+            rewritten.model,
             spec=spec,
             precision=precision,
             scores=experiment.task.score_activation,
@@ -123,12 +138,39 @@ def write(
             class_names=experiment.dataset.class_names,
             palette=experiment.dataset.palette,
         )
+        description |= {"target": spec.target, "changes": list(rewritten.changes)}
         atomic.write(path, content)
         results_lib.write_json(sidecar.path_of(path), description)
         files[" ".join(names)] = path
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / "labels.txt", labels)
     return files
+
+
+def _for_hardware(
+    files: Mapping[str, pathlib.Path],
+    figures: Mapping[str, benchmark.Figures],
+    name: str,
+) -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """What the target's hardware takes of each file: facts, and lines for people.
+
+    Runs the compiler of the hardware, where there is one and it is installed. Nothing
+    of it keeps a file from being exported: what does not map runs on the CPU.
+    """
+    target = targets_base.find(name)
+    found = {}
+    for variant, path in files.items():
+        assessed = check.assess(flatbuffer.read(path), target=target)
+        outcomes = compilation.run(path, target)
+        lines = assessed.lines() + [outcome.line for outcome in outcomes]
+        if target.ops is None and figures[variant].partitions > 1:
+            lines.append(benchmark.describe_split(figures[variant]))
+        facts = assessed.as_json() | {
+            "changes": sidecar.read(path)["changes"],
+            "compiled": [outcome.as_json() for outcome in outcomes],
+        }
+        found[variant] = (facts, [f"{variant}: {line}" for line in lines])
+    return found
 
 
 def _variant(spec: export_spec.Export, precision: str) -> list[str]:
@@ -159,7 +201,9 @@ def _with(
         precisions=tuple(dict.fromkeys(precisions or spec.precisions)),
         target=target or spec.target,
     )
-    targets_base.find(spec.target)
+    spec, changes = targets_base.find(spec.target).adapt(spec)
+    for change in changes:
+        terminal.console.print(f"target {spec.target}: {change}")
     return dataclasses.replace(experiment, export=spec)
 
 

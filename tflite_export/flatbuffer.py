@@ -6,9 +6,10 @@ import functools
 import pathlib
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from official import failures
@@ -18,6 +19,26 @@ FLOATS = ("FLOAT16", "BFLOAT16", "FLOAT32", "FLOAT64")
 
 # Ops whose type says in what arithmetic a network runs.
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
+# Op options that are scalars only, and say what hardware may refuse.
+_OPTIONS = {
+    "AddOptions",
+    "ConcatenationOptions",
+    "Conv2DOptions",
+    "DepthwiseConv2DOptions",
+    "FullyConnectedOptions",
+    "MulOptions",
+    "PackOptions",
+    "Pool2DOptions",
+    "ResizeBilinearOptions",
+    "ResizeNearestNeighborOptions",
+    "SoftmaxOptions",
+    "StridedSliceOptions",
+    "TransposeConvOptions",
+}
+
+# Axes, paddings and strides have fewer values; weights do not matter here.
+_MOST_CONSTANTS = 16
 
 # No published file comes near. Entries of a forged file may all be one and the same, so
 # that a few bytes would keep the reader busy for hours: the total is limited.
@@ -49,6 +70,7 @@ class Tensor:
         scales: One for all values, or one a channel; empty without quantization.
         zero_points: Likewise. A real value is `scale * (stored - zero_point)`.
         constant: Its values are in the file.
+        values: Those of a short constant int32 tensor, such as axes; else empty.
     """
 
     index: int
@@ -58,6 +80,7 @@ class Tensor:
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     constant: bool = False
+    values: tuple[int, ...] = ()
 
     @property
     def dynamic(self) -> bool:
@@ -70,12 +93,26 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Op:
-    """An operation: its name in the schema, or the code of a custom one."""
+    """An operation.
+
+    Attributes:
+        name: In the schema, or the code of a custom one.
+        custom: Whether it is none of the schema.
+        inputs: Without optional ones that are absent.
+        outputs: Likewise.
+        version: Of the op's semantics; runtimes know versions up to some number.
+        options: Numbers that the op carries, by their names in the schema
+            ("dilationHFactor"); only of ops where hardware may mind.
+        graph: Number of the graph that it belongs to; 0 is the one that runs.
+    """
 
     name: str
     custom: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    version: int = 1
+    options: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    graph: int = 0
 
     @property
     def flex(self) -> bool:
@@ -226,10 +263,7 @@ class _Reader:
             self._code(model.OperatorCodes(i))
             for i in self._up_to(model.OperatorCodesLength())
         ]
-        self._filled = [
-            model.Buffers(i).DataLength() > 0 or model.Buffers(i).Size() > 0
-            for i in self._up_to(model.BuffersLength())
-        ]
+        self._buffers = [model.Buffers(i) for i in self._up_to(model.BuffersLength())]
         if not model.SubgraphsLength():
             raise ValueError("no graph")
         ops: list[Op] = []
@@ -241,7 +275,7 @@ class _Reader:
                 for i in self._up_to(graph.TensorsLength())
             ]
             ops += [
-                self._op(graph.Operators(i), own)
+                self._op(graph.Operators(i), own, number)
                 for i in self._up_to(graph.OperatorsLength())
             ]
             tensors += own
@@ -274,12 +308,15 @@ class _Reader:
         self._spend(len(raw or b""))
         return printable((raw or b"").decode(errors="replace"))
 
-    def _code(self, code: Any) -> tuple[str, bool]:
+    def _code(self, code: Any) -> tuple[str, bool, int]:
+        """Name, whether it is a custom op, and version."""
+        version = code.Version()
         # Codes above 127 did not fit the first field, which is kept for old readers.
         number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
         if number == schema.BuiltinOperator.CUSTOM:
-            return self._name(code.CustomCode()), True
-        return _names(schema.BuiltinOperator).get(number, f"OP_{number}"), False
+            return self._name(code.CustomCode()), True, version
+        name = _names(schema.BuiltinOperator).get(number, f"OP_{number}")
+        return name, False, version
 
     def _tensor(self, tensor: Any, index: int) -> Tensor:
         scales, zero_points = self._quantization(tensor.Quantization())
@@ -287,14 +324,17 @@ class _Reader:
             tensor.ShapeSignatureLength(), tensor.ShapeSignatureAsNumpy
         )
         shape = self._values(tensor.ShapeLength(), tensor.ShapeAsNumpy)
+        dtype = _names(schema.TensorType).get(tensor.Type(), f"TYPE_{tensor.Type()}")
+        buffer = self._buffers[tensor.Buffer()]
         return Tensor(
             index=index,
             name=self._name(tensor.Name()),
-            dtype=_names(schema.TensorType).get(tensor.Type(), f"TYPE_{tensor.Type()}"),
+            dtype=dtype,
             shape=signature or shape,
             scales=scales,
             zero_points=zero_points,
-            constant=self._filled[tensor.Buffer()],
+            constant=buffer.DataLength() > 0 or buffer.Size() > 0,
+            values=_constants(buffer) if dtype == "INT32" else (),
         )
 
     def _quantization(self, found: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -304,13 +344,21 @@ class _Reader:
         zero_points = self._values(found.ZeroPointLength(), found.ZeroPointAsNumpy)
         return (scales, zero_points or (0,)) if any(scales) else ((), ())
 
-    def _op(self, op: Any, tensors: list[Tensor]) -> Op:
-        name, custom = self._codes[op.OpcodeIndex()]
+    def _op(self, op: Any, tensors: list[Tensor], graph: int) -> Op:
+        name, custom, version = self._codes[op.OpcodeIndex()]
         inputs = self._pick(tensors, op.InputsLength(), op.InputsAsNumpy)
         outputs = self._pick(tensors, op.OutputsLength(), op.OutputsAsNumpy)
         if name in _WEIGHTED and (len(inputs) < 2 or len(outputs) != 1):
             raise ValueError(f"{name} of {len(inputs)} tensors")
-        return Op(name=name, custom=custom, inputs=inputs, outputs=outputs)
+        return Op(
+            name=name,
+            custom=custom,
+            inputs=inputs,
+            outputs=outputs,
+            version=version,
+            options=_options(op),
+            graph=graph,
+        )
 
     def _pick(
         self, tensors: list[Tensor], length: int, indices: Callable[[], Any]
@@ -338,6 +386,23 @@ class _Reader:
     ) -> dict[str, Tensor]:
         entries = [entry(i) for i in self._up_to(count)]
         return {self._name(e.Name()): tensors[e.TensorIndex()] for e in entries}
+
+
+def _constants(buffer: Any) -> tuple[int, ...]:
+    if not 0 < buffer.DataLength() <= 4 * _MOST_CONSTANTS:
+        return ()
+    return tuple(np.frombuffer(buffer.DataAsNumpy().tobytes(), "<i4").tolist())
+
+
+def _options(op: Any) -> dict[str, float]:
+    kind = _names(schema.BuiltinOptions).get(op.BuiltinOptionsType(), "")
+    table = op.BuiltinOptions()
+    if kind not in _OPTIONS or table is None:
+        return {}
+    options = getattr(schema, kind)()
+    options.Init(table.Bytes, table.Pos)
+    unpacked = vars(getattr(schema, f"{kind}T").InitFromObj(options))
+    return {k: v for k, v in unpacked.items() if isinstance(v, int | float)}
 
 
 def _arithmetic(op: Op) -> str:

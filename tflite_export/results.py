@@ -38,6 +38,7 @@ def write(
     *,
     rows: list[result.Row],
     reference: evaluation.Result,
+    hardware: Mapping[str, Any],
 ) -> None:
     """Writes `export/report.json` and renews `result.json` of a run.
 
@@ -45,6 +46,7 @@ def write(
         checkpoint: Which one was exported.
         rows: From `rows`.
         reference: Of the Keras model.
+        hardware: For each file, what the target changed, and what it takes of the file.
     """
     facts = {
         "metric": experiment.task.metric,
@@ -54,7 +56,11 @@ def write(
         "classes": list(experiment.dataset.class_names),
         "weights": checkpoints.digest(checkpoints.path(run_dir, checkpoint)),
     }
-    export = {"checkpoint": checkpoint, "target": experiment.export.target}
+    export = {
+        "checkpoint": checkpoint,
+        "target": experiment.export.target,
+        "hardware": hardware,
+    }
     write_json(run_dir / "export" / "report.json", facts | export | {"rows": rows})
     result.update(run_dir, facts, rows)
 

@@ -1,6 +1,7 @@
 """Phone and desktop CPUs, through the XNNPACK delegate of LiteRT."""
 
 import dataclasses
+from typing import ClassVar
 
 import keras
 
@@ -22,6 +23,8 @@ class CPU(base.Target):
 
     Nor has it an int8 BATCH_MATMUL; `attention.MultiQueryAttention` has the figures.
     """
+
+    title: ClassVar[str] = "LiteRT on the CPU"
 
     def rewrite(self, model: keras.Model, precision: str) -> base.Rewritten:
         integer = precision == "int8"
