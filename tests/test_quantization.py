@@ -310,7 +310,7 @@ def test_a_fused_hard_swish_is_one_op_with_a_range_on_either_side(tmp_path):
 
 
 def test_without_ranges_only_the_weights_are_rounded(quantized):
-    plain = rewrite.without_ranges(quantized)
+    plain = rewrite.without_ranges(quantized, rounded=True)
     assert [x.name for x in plain.layers] == [x.name for x in networks.network().layers]
     assert not rewrite.is_quantized(plain)
     kernel = quantized.get_layer("stem_conv").rounded_weights()

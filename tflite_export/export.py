@@ -10,6 +10,7 @@ import keras
 
 from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
+from official.quantization import rewrite
 from official.report import html, predictions, terminal
 from official.tasks import evaluation
 from official.training import checkpoints
@@ -50,8 +51,11 @@ def run(
         GateError: If a file is not what its precision promises (it is not written
             then), or outside its parity gate (it is, and the report says so).
     """
-    experiment = _as_trained(_with(experiment, precisions, target))
+    experiment = _with(experiment, precisions, target)
     network = checkpoints.inference_network(experiment, run_dir, checkpoint)
+    if experiment.quantization is not None and not _as_trained(experiment):
+        network = rewrite.without_ranges(network, rounded=False)
+        experiment = dataclasses.replace(experiment, quantization=None)
     _remove_stale(run_dir / "export", checkpoints.path(run_dir, checkpoint))
     files = write(experiment, network, folder=run_dir / "export")
     results = parity.measure(
@@ -207,20 +211,18 @@ def _with(
     return dataclasses.replace(experiment, export=spec)
 
 
-def _as_trained(
-    experiment: experiment_lib.Experiment,
-) -> experiment_lib.Experiment:
-    """Without the scheme that it was trained under, where its files are of another.
+def _as_trained(experiment: experiment_lib.Experiment) -> bool:
+    """Whether the files asked for are those that a network was trained for.
 
     Raises:
         RequestError: If files of both kinds are asked for at once.
     """
     scheme, spec = experiment.quantization, experiment.export
     if scheme is None:
-        return experiment
+        return False
     own = scheme.precision if spec.target == scheme.target else None
     if set(spec.precisions) == {own}:
-        return experiment
+        return True
     if own in spec.precisions:
         raise failures.RequestError(
             f"this network was trained for {own} on {scheme.target!r}, and other files "
@@ -230,9 +232,9 @@ def _as_trained(
     terminal.console.print(
         f"trained for {scheme.precision} on {scheme.target!r}: for "
         f"{', '.join(spec.precisions)} on {spec.target!r} its float weights are "
-        "converted, and quantized after training"
+        "converted; what is integer there is quantized after training"
     )
-    return dataclasses.replace(experiment, quantization=None)
+    return False
 
 
 def _remove_stale(folder: pathlib.Path, checkpoint: pathlib.Path) -> None:

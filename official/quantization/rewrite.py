@@ -66,10 +66,13 @@ def quantized_network(
     return rewritten
 
 
-def without_ranges(network: keras.Model) -> keras.Model:
-    """A float network with the rounded weights of one from `quantized_network`.
+def without_ranges(network: keras.Model, *, rounded: bool) -> keras.Model:
+    """The float form of a network from `quantized_network`, its weights included.
 
-    For files whose activations are quantized after training.
+    For files that are quantized after training, or not at all.
+
+    Args:
+        rounded: Keep kernels on their grids.
     """
 
     def visit(node: graph.Node, args: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -97,7 +100,7 @@ def without_ranges(network: keras.Model) -> keras.Model:
         if not layer.weights:
             continue
         layer.set_weights(original.get_weights()[: len(layer.weights)])
-        if isinstance(original, quantized.Kernel):
+        if rounded and isinstance(original, quantized.Kernel):
             layer.kernel.assign(original.rounded_weights())
     return plain
 

@@ -20,14 +20,33 @@ def build(experiment: "experiment_lib.Experiment", *, training: bool) -> keras.M
     Raises:
         RequestError: If it cannot be built or quantized as asked for.
     """
+    return quantized(experiment, build_float(experiment, training=training))
+
+
+def build_float(
+    experiment: "experiment_lib.Experiment", *, training: bool
+) -> keras.Model:
+    """As `build`, before any quantization."""
     classes = experiment.dataset.num_classes
-    scheme = experiment.quantization
     try:
-        network = experiment.task.build(num_classes=classes, training=training)
+        return experiment.task.build(num_classes=classes, training=training)
     except failures.Failure:
         raise
     except ValueError as error:
         raise failures.RequestError(f"task: {error}") from error
+
+
+def quantized(
+    experiment: "experiment_lib.Experiment", network: keras.Model
+) -> keras.Model:
+    """A network from `build_float` on the grids of its file, weights included.
+
+    Without a scheme it is the network itself.
+
+    Raises:
+        RequestError: If it cannot be quantized as asked for.
+    """
+    scheme = experiment.quantization
     if scheme is None:
         return network
     rewritten = targets.find(scheme.target).rewrite(network, scheme.precision)

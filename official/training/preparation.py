@@ -51,8 +51,7 @@ def model(
     with strategy.scope():
         taught_by = teacher.load(experiment)
         with _dtype_policy(trainer.precision):
-            network = _network(experiment)
-            provenance = _initialize(experiment, network) if fresh else {}
+            network, provenance = _network(experiment, fresh=fresh)
             trainee = _compiled(experiment, network, taught_by)
     trainee.provenance = provenance
     return trainee
@@ -87,10 +86,16 @@ def steps_per_epoch(experiment: "experiment_lib.Experiment") -> int:
     )
 
 
-def _network(experiment: "experiment_lib.Experiment") -> keras.Model:
+def _network(
+    experiment: "experiment_lib.Experiment", *, fresh: bool
+) -> tuple[keras.Model, dict[str, str]]:
+    """In the training form, and what is known of the weights it starts from."""
     # The form for evaluation too: what is wrong with it ends here, not later.
     networks.build(experiment, training=False)
-    return networks.build(experiment, training=True)
+    network = networks.build_float(experiment, training=True)
+    # Before it is rewritten for a target, which may give weights another shape.
+    provenance = _initialize(experiment, network) if fresh else {}
+    return networks.quantized(experiment, network), provenance
 
 
 def _initialize(
