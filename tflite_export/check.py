@@ -9,7 +9,7 @@ import rich.console
 import rich.table
 
 from official import failures
-from tflite_export import flatbuffer
+from tflite_export import android, flatbuffer, metadata
 from tflite_export.targets import base
 
 
@@ -64,7 +64,7 @@ def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> No
 
 
 def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
-    """Prints what ops a file from anyone has, and what is wrong; last a line of JSON.
+    """Prints what a file from anyone has, and what is wrong; last a line of JSON.
 
     The file is held to the precision that most of its convolutions have.
 
@@ -72,17 +72,19 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         every: List every op with its layer, not only those that are refused.
 
     Raises:
-        RequestError: If it is no model.
+        RequestError: If it is no model, or its metadata is damaged.
         GateError: If an op is refused.
     """
     file = flatbuffer.read(path)
+    told = metadata.read(path)
     judged = verdicts(file, precision=file.precision, target=target)
     refused = [verdict for verdict in judged if verdict.problems]
     console = rich.console.Console(markup=False)
     # As a title it would be broken to the width of the table.
     console.print(
-        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused\n"
+        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused"
     )
+    console.print(f"{android.summary(told)}\n")
     console.print(_histogram(judged))
     if every or refused:
         console.print("", _listed(judged, every=every), sep="\n")
@@ -90,6 +92,7 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         "model": str(path),
         "precision": file.precision,
         "ops": file.histogram,
+        "metadata": dataclasses.asdict(told) if told else None,
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
     }
     print(json.dumps(content))

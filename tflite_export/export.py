@@ -13,6 +13,7 @@ from official.report import html, predictions, terminal
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
+    android,
     benchmark,
     check,
     conversion,
@@ -20,6 +21,8 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    metadata,
+    model_card,
     parity,
     sidecar,
 )
@@ -70,6 +73,7 @@ def run(
     rows = results_lib.rows(results, verdicts, figures)
     reference = results[parity.KERAS]
     results_lib.write(experiment, run_dir, checkpoint, rows=rows, reference=reference)
+    model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
     for path in [*files.values(), report]:
@@ -98,7 +102,7 @@ def write(
     images = None
     if "int8" in spec.precisions:
         images = examples.calibration_images(experiment)
-    files = {}
+    files, warnings = {}, []
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
         rewritten = target.rewrite(network, precision).model
@@ -113,6 +117,14 @@ def write(
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
         check.require(file, precision=precision, target=target)
+        told = android.describe(
+            content,
+            file,
+            task=experiment.task,
+            class_names=experiment.dataset.class_names,
+        )
+        content = metadata.attach(content, told)
+        file = flatbuffer.parse(content, path)
         description = sidecar.describe(
             file,
             graph,
@@ -123,9 +135,13 @@ def write(
         )
         atomic.write(path, content)
         results_lib.write_json(sidecar.path_of(path), description)
+        if warning := description["mediapipe"]["warning"]:
+            warnings.append(warning)
         files[" ".join(names)] = path
+    for warning in dict.fromkeys(warnings):
+        terminal.console.print(f"for MediaPipe Tasks: {warning}")
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
-    atomic.write(folder / "labels.txt", labels)
+    atomic.write(folder / metadata.LABELS, labels)
     return files
 
 
