@@ -19,6 +19,12 @@ SEGMENTER = "ImageSegmenter"
 
 _READ = ("UINT8", "FLOAT32")
 
+_RESIZE = (
+    "MediaPipe resizes without half-pixel centers, a shift of up to half a pixel of "
+    "the input; an image of the input's size, resized as preprocessing says, is fed as "
+    "it is"
+)
+
 _LOGITS = (
     "the output is logits, and MediaPipe's ImageClassifier shows them as they are: the "
     "best class is right, its score is not in 0..1; set export.output = 'scores'"
@@ -47,7 +53,7 @@ def fit(file: flatbuffer.File, task: tasks_base.Task) -> Fit:
     if problems:
         return Fit(task=None, warning="; ".join(problems))
     ((name, output),) = file.outputs.items()
-    notes = []
+    notes = [_RESIZE]
     if task.shown_share is not None:
         notes.append(
             "MediaPipe shows the file the whole image, its aspect ratio not kept; "
