@@ -88,3 +88,17 @@ def experiment(**trainer) -> Experiment:
         trainer=Trainer(**({"epochs": 4} | trainer)),
         seed=3,
     )
+
+
+def tell_colors_apart(network: keras.Model) -> None:
+    """The class is the channel that is brightest."""
+    kernel = np.zeros(network.get_layer("conv").kernel.shape, np.float32)
+    classes = np.zeros(network.get_layer("classes").kernel.shape, np.float32)
+    for color in range(3):
+        kernel[:, :, color, color] = 1 / 9
+        classes[0, 0, color, color] = 4
+    network.get_layer("conv").set_weights([kernel])
+    network.get_layer("classes").set_weights([classes, np.zeros(3)])
+    # Below zero all colors would be alike after the ReLU.
+    norm = network.get_layer("norm")
+    norm.beta.assign(np.ones(norm.beta.shape))

@@ -15,7 +15,7 @@ from official import export_spec, failures
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import __main__ as command
-from tflite_export import examples, export, parity
+from tflite_export import examples, export, model_card, parity
 
 SPEC = export_spec.Export()
 PRECISIONS = {"float32": "float32", "dynamic": "dynamic", "int8": "int8"}
@@ -100,7 +100,7 @@ def test_keras_gets_the_pixels_that_the_file_gets():
 def test_a_float_file_of_any_output_passes(tmp_path, output, output_size):
     experiment = small.experiment()
     network = experiment.task.build(num_classes=3, training=False)
-    tell_colors_apart(network)
+    small.tell_colors_apart(network)
     spec = export_spec.Export(
         precisions=("float32",), output=output, output_size=output_size
     )
@@ -129,7 +129,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     experiment = small.experiment()
     network = experiment.task.build(num_classes=3, training=False)
-    tell_colors_apart(network)
+    small.tell_colors_apart(network)
     optimizer = keras.optimizers.SGD()
     optimizer.build(network.trainable_variables)
     checkpoints.save(
@@ -143,20 +143,6 @@ def run(tmp_path_factory):
     return folder
 
 
-def tell_colors_apart(network: keras.Model) -> None:
-    """The class is the channel that is brightest."""
-    kernel = np.zeros(network.get_layer("conv").kernel.shape, np.float32)
-    classes = np.zeros(network.get_layer("classes").kernel.shape, np.float32)
-    for color in range(3):
-        kernel[:, :, color, color] = 1 / 9
-        classes[0, 0, color, color] = 4
-    network.get_layer("conv").set_weights([kernel])
-    network.get_layer("classes").set_weights([classes, np.zeros(3)])
-    # Below zero all colors would be alike after the ReLU.
-    norm = network.get_layer("norm")
-    norm.beta.assign(np.ones(norm.beta.shape))
-
-
 @pytest.fixture(scope="module")
 def exported(run):
     export.run(small.experiment(), run_dir=run)
@@ -168,8 +154,10 @@ def test_an_export_leaves_files_descriptions_and_figures(exported):
     assert {path.name for path in folder.iterdir()} == {
         "model_float32.tflite",
         "model_float32.json",
+        "model_float32.md",
         "model_int8.tflite",
         "model_int8.json",
+        "model_int8.md",
         "labels.txt",
         "report.json",
     }
@@ -183,6 +171,35 @@ def test_an_export_leaves_files_descriptions_and_figures(exported):
         assert row["gate"] == "passed"
         assert row["size_bytes"] == (folder / row["file"]).stat().st_size
         assert row["latency_ms"] > 0
+
+
+def test_the_card_of_a_file_tells_its_figures_and_its_origin(exported):
+    folder = exported / "export"
+    row = json.loads((folder / "report.json").read_text())["rows"][2]
+    card = (folder / "model_int8.md").read_text()
+    assert card.startswith(
+        "# model_int8.tflite\n\nSegmentation with TwoConvolutions in"
+    )
+    assert f"| **this file** | {100 * row['metrics']['mean_iou']:.2f} |" in card
+    assert f"{row['latency_ms']:.2f} ms, the median with 1 thread of" in card
+    assert "into 3 classes" in card
+    assert "Classes: red, green, blue." in card
+    assert "MediaPipe Tasks: ImageSegmenter." in card
+    assert "Started from random weights" in card
+    assert "Trained on 12 images, `train` of Quarters" in card
+    scale = json.loads((folder / "model_int8.json").read_text())["inputs"][0]["scale"]
+    assert f"| input | images | uint8 | 1 x 32 x 32 x 3 | {scale} |" in card
+
+
+def test_the_card_tells_the_licence_of_the_weights_that_a_run_started_from(tmp_path):
+    assert checkpoints.provenance(tmp_path) == {}
+    known = {"source": "timm:x", "licence": "apache-2.0", "training_data": "ImageNet"}
+    (tmp_path / "weights.json").write_text(json.dumps(known))
+    provenance = checkpoints.provenance(tmp_path)
+    lines = list(model_card._origin(small.experiment(), provenance))
+    assert "- Started from timm:x" in lines
+    assert "- Licence of these weights: apache-2.0" in lines
+    assert "- They were trained on: ImageNet" in lines
 
 
 def test_the_result_of_the_run_has_the_same_rows_and_keeps_what_it_had(exported):

@@ -11,8 +11,8 @@ import rich.console
 import rich.table
 
 from official import failures
+from tflite_export import android, compilation, compiled, flatbuffer, mapping, metadata
 from tflite_export import arena as arena_lib
-from tflite_export import compilation, compiled, flatbuffer, mapping
 from tflite_export.targets import base
 
 
@@ -119,7 +119,7 @@ def assess(file: flatbuffer.File, *, target: base.Target) -> Assessment:
 
 
 def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
-    """Prints what ops a file from anyone has, and what is wrong; last a line of JSON.
+    """Prints what a file from anyone has, and what is wrong; last a line of JSON.
 
     If the target has a compiler that is installed, it compiles the file, and what it
     makes is kept beside it.
@@ -128,19 +128,21 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         every: List every op with its layer, not only those that do not map.
 
     Raises:
-        RequestError: If it is no model.
+        RequestError: If it is no model, or its metadata is damaged.
         GateError: If an op is refused, or the target takes one part of a graph only,
             and ops that multiply and add lie outside of it.
     """
     file = flatbuffer.read(path)
+    told = metadata.read(path)
     assessed = assess(file, target=target)
     judged, complaint = _judged_as_a_whole(path, assessed)
     refused = [verdict for verdict in judged if verdict.problems]
     console = rich.console.Console(markup=False)
     # As a title it would be broken to the width of the table.
     console.print(
-        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused\n"
+        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused"
     )
+    console.print(f"{android.summary(told)}\n")
     console.print(_histogram(judged))
     if every or any(verdict.status != mapping.MAPS for verdict in judged):
         console.print("", _listed(judged, every=every), sep="\n")
@@ -159,6 +161,7 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         "ops": file.histogram,
         **assessed.as_json(),
         "verdicts": [dataclasses.asdict(verdict) for verdict in judged],
+        "metadata": dataclasses.asdict(told) if told else None,
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
         "compiled": [outcome.as_json() for outcome in outcomes],
     }

@@ -15,6 +15,7 @@ from official.report import html, predictions, terminal
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
+    android,
     benchmark,
     check,
     compilation,
@@ -23,6 +24,8 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    metadata,
+    model_card,
     parity,
     sidecar,
 )
@@ -84,6 +87,7 @@ def run(
         reference=reference,
         hardware={name: facts for name, (facts, _) in made.items()},
     )
+    model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
     for line in (line for _, lines in made.values() for line in lines):
@@ -114,7 +118,7 @@ def write(
     images = None
     if "int8" in spec.precisions and experiment.quantization is None:
         images = examples.calibration_images(experiment)
-    files = {}
+    files, warnings = {}, []
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
         # What was trained quantization-aware was rewritten before its training.
@@ -134,6 +138,14 @@ def write(
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
         check.require(file, precision=precision, target=target)
+        told = android.describe(
+            content,
+            file,
+            task=experiment.task,
+            class_names=experiment.dataset.class_names,
+        )
+        content = metadata.attach(content, told)
+        file = flatbuffer.parse(content, path)
         description = sidecar.describe(
             file,
             graph,
@@ -145,9 +157,13 @@ def write(
         description |= {"target": spec.target, "changes": list(rewritten.changes)}
         atomic.write(path, content)
         results_lib.write_json(sidecar.path_of(path), description)
+        if warning := description["mediapipe"]["warning"]:
+            warnings.append(warning)
         files[" ".join(names)] = path
+    for warning in dict.fromkeys(warnings):
+        terminal.console.print(f"for MediaPipe Tasks: {warning}")
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
-    atomic.write(folder / "labels.txt", labels)
+    atomic.write(folder / metadata.LABELS, labels)
     return files
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from official import failures
 from official.data import base as data_base
 from official.tasks import base as tasks_base
-from tflite_export import flatbuffer, inference
+from tflite_export import android, flatbuffer, inference, metadata
 
 
 def path_of(model: pathlib.Path) -> pathlib.Path:
@@ -33,8 +33,10 @@ def describe(
         task: Says what its outputs are, and what of an image the file is shown.
         precision: One of `official.export_spec.PRECISIONS`.
     """
+    fit = android.fit(file, task)
     return {
         "model": file.path.name,
+        "size_bytes": file.size,
         "task": type(task).__name__,
         "precision": precision,
         "inputs": [_tensor(name, t) for name, t in file.inputs.items()],
@@ -45,6 +47,12 @@ def describe(
             name: _postprocessing(name, tensor, task.score_activation)
             for name, tensor in file.outputs.items()
         },
+        "mediapipe": {
+            "task": fit.task,
+            "warning": fit.warning,
+            "notes": list(fit.notes),
+        },
+        "labels": metadata.LABELS,
         "class_names": list(class_names),
         "palette": [list(color) for color in palette],
     }
@@ -126,6 +134,7 @@ def _preprocessing(
         + ("; the aspect ratio is not kept" if share is None else ""),
         "values": f"{tensor.dtype.lower()} {stored}",
         "normalization": _normalization(tensor, graph),
+        "metadata_normalization": _metadata_normalization(tensor),
     }
 
 
@@ -150,3 +159,15 @@ def _normalization(tensor: flatbuffer.Tensor, graph: inference.Graph) -> str:
         f"had pixel * {graph.scale:.8f} {graph.offset:+g}. The difference of "
         f"{-half:+.5f} (half a level) comes of the zero point being an integer"
     )
+
+
+def _metadata_normalization(tensor: flatbuffer.Tensor) -> dict[str, Any]:
+    """What the file's own metadata says, which readers of it apply by themselves."""
+    mean, std = android.normalization(tensor)
+    then = ", then by the scale and zero point of the input" if tensor.scales else ""
+    return {
+        "mean": mean,
+        "std": std,
+        "meaning": f"for readers of metadata: (pixel - mean) / std{then}; comes to the "
+        "values above, do not apply both",
+    }

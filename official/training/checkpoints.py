@@ -15,6 +15,7 @@ import numpy as np
 
 from official import atomic, failures
 from official.training import networks
+from official.weights import initialize
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -55,6 +56,12 @@ class State:
 def path(run_dir: pathlib.Path, which: str) -> pathlib.Path:
     """Where the checkpoint "last" or "best" of a run lies."""
     return run_dir / "checkpoints" / f"{which}.npz"
+
+
+def provenance(run_dir: pathlib.Path) -> dict[str, str]:
+    """What is known of the weights that a run started from; empty for random ones."""
+    file = run_dir / initialize.PROVENANCE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def newest(run_dir: pathlib.Path) -> pathlib.Path | None:
