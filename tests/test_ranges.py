@@ -5,17 +5,8 @@ import numpy as np
 import pytest
 
 from official import export_spec
-from tflite_export import conversion, flatbuffer, inference, ranges
+from tflite_export import conversion, flatbuffer, inference
 from tflite_export.targets import base as targets
-
-
-def test_a_few_values_are_left_out_of_a_large_tensor_and_none_of_a_small():
-    values = np.linspace(0, 1, 200_000, dtype=np.float32)
-    values[1000:1030] = 1000  # thirty; 2e-4 of 200,000 are forty
-    low, high = ranges._range(values)
-    assert low == pytest.approx(0, abs=1e-3)
-    assert high == pytest.approx(1, abs=1e-3)
-    assert ranges._range(np.array([0.0, 1.0, 1000.0])) == (0.0, 1000.0)
 
 
 def network() -> keras.Model:

@@ -4,12 +4,13 @@ import collections
 import dataclasses
 import json
 import pathlib
+from collections.abc import Collection
 
 import rich.console
 import rich.table
 
-from official import failures
-from tflite_export import flatbuffer
+from official import export_spec, failures
+from tflite_export import flatbuffer, sidecar
 from tflite_export.targets import base
 
 
@@ -21,44 +22,68 @@ class Verdict:
         op: Its name.
         layer: Layer that it came from; "" where the file does not say.
         problems: Why it is refused; empty if it is fine.
+        asked: It computes in float, as was asked for.
     """
 
     op: str
     layer: str
     problems: tuple[str, ...]
+    asked: bool = False
 
 
 def verdicts(
-    file: flatbuffer.File, *, precision: str, target: base.Target
+    file: flatbuffer.File,
+    *,
+    precision: str,
+    target: base.Target,
+    float_layers: Collection[str] = (),
 ) -> list[Verdict]:
     """Judges op by op, in the order of execution.
 
-    An int8 file may hold no float tensor but its inputs and outputs, and what turns
-    these into integers. A file of any precision must be static and free of Flex ops,
+    An int8 or int16x8 file may hold no float tensor but its inputs and outputs, and
+    what turns these into integers; a mixed file besides what comes from the layers that
+    were to stay in float. A file of any precision must be static and free of Flex ops,
     and hold only ops that the target runs.
+
+    Args:
+        float_layers: Of a mixed file.
     """
-    interface = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    allowed = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    islands = [op for op in file.ops if op.layer in float_layers]
+    for op in islands:
+        allowed |= {tensor.name for tensor in (*op.inputs, *op.outputs)}
     return [
         Verdict(
             op=op.name,
             layer=op.layer,
-            problems=tuple(_problems(op, precision, target, interface)),
+            problems=tuple(
+                _problems(op, precision, target, allowed, asked=op in islands)
+            ),
+            asked=op in islands and op.outputs[0].dtype in flatbuffer.FLOATS,
         )
         for op in file.ops
     ]
 
 
-def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> None:
+def require(
+    file: flatbuffer.File,
+    *,
+    precision: str,
+    target: base.Target,
+    float_layers: Collection[str] = (),
+) -> None:
     """Holds a file to its precision.
+
+    Args:
+        float_layers: As for `verdicts`.
 
     Raises:
         GateError: If an op is refused; names the first one and its layer.
     """
-    refused = [
-        verdict
-        for verdict in verdicts(file, precision=precision, target=target)
-        if verdict.problems
-    ]
+    judged = verdicts(
+        file, precision=precision, target=target, float_layers=float_layers
+    )
+    refused = [verdict for verdict in judged if verdict.problems]
     if refused:
         raise failures.GateError(summary(file.path, refused))
 
@@ -66,7 +91,8 @@ def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> No
 def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
     """Prints what ops a file from anyone has, and what is wrong; last a line of JSON.
 
-    The file is held to the precision that most of its convolutions have.
+    The file is held to the precision that most of its convolutions have, a mixed one to
+    the description beside it.
 
     Args:
         every: List every op with its layer, not only those that are refused.
@@ -76,19 +102,27 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         GateError: If an op is refused.
     """
     file = flatbuffer.read(path)
-    judged = verdicts(file, precision=file.precision, target=target)
+    described = sidecar.read(path)
+    float_layers = described.get("float_layers", [])
+    precision = "mixed" if float_layers else file.precision
+    judged = verdicts(
+        file, precision=precision, target=target, float_layers=float_layers
+    )
     refused = [verdict for verdict in judged if verdict.problems]
     console = rich.console.Console(markup=False)
     # As a title it would be broken to the width of the table.
     console.print(
-        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused\n"
+        f"{path.name}: {precision}, {len(judged)} ops, {len(refused)} refused\n"
     )
+    if float_layers:
+        console.print(f"in float, as asked for: {', '.join(float_layers)}\n")
     console.print(_histogram(judged))
     if every or refused:
         console.print("", _listed(judged, every=every), sep="\n")
     content = {
         "model": str(path),
-        "precision": file.precision,
+        "precision": precision,
+        "float_layers": float_layers,
         "ops": file.histogram,
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
     }
@@ -122,7 +156,8 @@ def _listed(judged: list[Verdict], *, every: bool) -> rich.table.Table:
     table = _table(("number", "op", "layer", "verdict"))
     for number, verdict in enumerate(judged):
         if every or verdict.problems:
-            reason = "; ".join(verdict.problems) or "ok"
+            fine = "float, as asked for" if verdict.asked else "ok"
+            reason = "; ".join(verdict.problems) or fine
             table.add_row(str(number), verdict.op, verdict.layer, reason)
     return table
 
@@ -138,7 +173,12 @@ def _table(columns: tuple[str, ...]) -> rich.table.Table:
 
 
 def _problems(
-    op: flatbuffer.Op, precision: str, target: base.Target, interface: set[str]
+    op: flatbuffer.Op,
+    precision: str,
+    target: base.Target,
+    allowed: set[str],
+    *,
+    asked: bool,
 ) -> list[str]:
     problems = []
     if reason := target.refuses(op):
@@ -149,19 +189,19 @@ def _problems(
                 f"tensor {tensor.name!r} has the dynamic shape {list(tensor.shape)}; "
                 "every size must be static"
             )
-    if precision == "int8":
-        problems += _floats(op, interface)
+    if precision in export_spec.INTEGER and not asked:
+        problems += _floats(op, precision, allowed)
     return problems
 
 
-def _floats(op: flatbuffer.Op, interface: set[str]) -> list[str]:
+def _floats(op: flatbuffer.Op, precision: str, allowed: set[str]) -> list[str]:
     if op.name in ("QUANTIZE", "DEQUANTIZE"):
-        # The border between an integer graph and a float input or output is allowed.
-        inner = [t for t in (*op.outputs, *op.inputs) if t.name not in interface]
+        # The border between an integer graph and a float input, output or layer.
+        inner = [t for t in (*op.outputs, *op.inputs) if t.name not in allowed]
     else:
         inner = [*op.outputs, *op.inputs]
     return [
-        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in an int8 file"
+        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in an {precision} file"
         for tensor in inner
         if tensor.dtype in flatbuffer.FLOATS
     ]

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 
 from official import atomic, export_spec
 from official import experiment as experiment_lib
@@ -20,6 +22,7 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    mixed,
     parity,
     sidecar,
 )
@@ -96,7 +99,7 @@ def write(
     spec = experiment.export
     target = targets_base.find(spec.target)
     images = None
-    if "int8" in spec.precisions:
+    if set(spec.precisions) & set(export_spec.INTEGER):
         images = examples.calibration_images(experiment)
     files = {}
     for precision in spec.precisions:
@@ -108,11 +111,21 @@ def write(
             precision=precision,
             scores=experiment.task.score_activation,
         )
-        content = conversion.convert(graph, precision, spec=spec, calibration=images)
+        float_layers: tuple[str, ...] = ()
+        if precision == "mixed":
+            found = _search(experiment, network, graph, images)
+            content, float_layers = found.content, found.float_layers
+            atomic.write(folder / "sensitivity.json", mixed.record(found))
+        else:
+            content = conversion.convert(
+                graph, precision, spec=spec, calibration=images
+            )
         names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
-        check.require(file, precision=precision, target=target)
+        check.require(
+            file, precision=precision, target=target, float_layers=float_layers
+        )
         description = sidecar.describe(
             file,
             graph,
@@ -120,6 +133,7 @@ def write(
             precision=precision,
             class_names=experiment.dataset.class_names,
             palette=experiment.dataset.palette,
+            float_layers=float_layers,
         )
         atomic.write(path, content)
         results_lib.write_json(sidecar.path_of(path), description)
@@ -127,6 +141,40 @@ def write(
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / "labels.txt", labels)
     return files
+
+
+def _search(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    graph: inference.Graph,
+    images: np.ndarray | None,
+) -> mixed.Mixed:
+    """The mixed file of an experiment, its loss measured on the evaluation set."""
+    task, spec = experiment.task, experiment.export
+    metric = task.metric
+
+    def value(predictor: evaluation.Predictor) -> float:
+        results = evaluation.evaluate(
+            task,
+            {"mixed": predictor},
+            examples.evaluation_batches(experiment),
+            class_names=experiment.dataset.class_names,
+        )
+        return 100 * results["mixed"].metrics[metric]
+
+    reference = value(
+        parity.keras_predictor(network, spec=spec, scores=task.score_activation)
+    )
+
+    def drop(content: bytes) -> float:
+        with tempfile.TemporaryDirectory(prefix="tflite_export_") as folder:
+            path = pathlib.Path(folder) / "model_mixed.tflite"
+            path.write_bytes(content)
+            return reference - value(interpreter.Runner(path))
+
+    found = mixed.search(graph, spec=spec, calibration=images, drop=drop)
+    mixed.show(found)
+    return found
 
 
 def _variant(spec: export_spec.Export, precision: str) -> list[str]:
@@ -140,7 +188,7 @@ def _variant(spec: export_spec.Export, precision: str) -> list[str]:
     if spec.input_type != usual.input_type:
         words.append(f"{spec.input_type}_in")
     # Of the other precisions, and of class ids, the type is what it is.
-    free = precision == "int8" and spec.output != "class_ids"
+    free = precision in export_spec.INTEGER and spec.output != "class_ids"
     if free and spec.output_type != usual.output_type:
         words.append(f"{spec.output_type}_out")
     return words

@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from official import export_spec
 from official.layers import attention, hard_swish
 from tflite_export.targets import base
 
@@ -24,7 +25,7 @@ class CPU(base.Target):
     """
 
     def rewrite(self, model: keras.Model, precision: str) -> base.Rewritten:
-        integer = precision == "int8"
+        integer = precision in export_spec.INTEGER
         forms: dict[type, str] = {
             hard_swish.HardSwish: "split" if integer else "fused",
             attention.MultiQueryAttention: "single" if integer else "batched",
