@@ -12,6 +12,7 @@ import numpy as np
 from official import atomic, export_spec
 from official import experiment as experiment_lib
 from official.report import html, predictions, terminal
+from official.report import layer_errors as errors_report
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
@@ -22,12 +23,16 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    layer_errors,
     mixed,
     parity,
     sidecar,
 )
 from tflite_export import results as results_lib
 from tflite_export.targets import base as targets_base
+
+_LAYER_IMAGES = 8
+_SHOWN_LAYERS = 3
 
 
 def run(
@@ -73,6 +78,7 @@ def run(
     rows = results_lib.rows(results, verdicts, figures)
     reference = results[parity.KERAS]
     results_lib.write(experiment, run_dir, checkpoint, rows=rows, reference=reference)
+    _measure_layers(experiment, network, files, run_dir)
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
     for path in [*files.values(), report]:
@@ -104,13 +110,7 @@ def write(
     files = {}
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        rewritten = target.rewrite(network, precision).model
-        graph = inference.build(
-            rewritten,
-            spec=spec,
-            precision=precision,
-            scores=experiment.task.score_activation,
-        )
+        graph = _graph(experiment, network, precision)
         float_layers: tuple[str, ...] = ()
         if precision == "mixed":
             found = _search(experiment, network, graph, images)
@@ -141,6 +141,47 @@ def write(
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / "labels.txt", labels)
     return files
+
+
+def _graph(
+    experiment: experiment_lib.Experiment, network: keras.Model, precision: str
+) -> inference.Graph:
+    """What the file of a precision is made from."""
+    spec = experiment.export
+    rewritten = targets_base.find(spec.target).rewrite(network, precision).model
+    return inference.build(
+        rewritten,
+        spec=spec,
+        precision=precision,
+        scores=experiment.task.score_activation,
+    )
+
+
+def _measure_layers(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+    run_dir: pathlib.Path,
+) -> None:
+    """Writes `layer_errors.json` anew and prints the worst layers of integer files."""
+    found = {}
+    for (name, path), precision in zip(
+        files.items(), experiment.export.precisions, strict=True
+    ):
+        if precision not in export_spec.INTEGER:
+            continue
+        graph = _graph(experiment, network, precision)
+        images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
+        report = layer_errors.measure(path, graph, images)
+        found[name] = dataclasses.asdict(report)
+        for row in report.worst[:_SHOWN_LAYERS]:
+            terminal.console.print(
+                f"{name}: {row.layer} adds error ({row.own_snr_db:.1f} dB): "
+                f"{row.advice}"
+            )
+    if found:
+        kept = errors_report.read(run_dir)
+        errors_report.write(run_dir, kept | found)
 
 
 def _search(
@@ -220,6 +261,7 @@ def _remove_stale(folder: pathlib.Path, checkpoint: pathlib.Path) -> None:
         path.unlink()
         terminal.console.print(f"removed {path}: made from earlier weights")
     report.unlink()
+    (folder / "layer_errors.json").unlink(missing_ok=True)
 
 
 def _draw(

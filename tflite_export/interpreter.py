@@ -97,7 +97,7 @@ class Runner:
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        value = _stored(image, self._input)
+        value = stored(image, self._input)
         self._interpreter.set_tensor(self._input["index"], value[None])
         self._interpreter.invoke()
         return {
@@ -106,7 +106,8 @@ class Runner:
         }
 
 
-def _stored(image: np.ndarray, detail: Any) -> np.ndarray:
+def stored(image: np.ndarray, detail: Any) -> np.ndarray:
+    """An image, pixels 0..255, as a file takes it; `detail` is of its input."""
     dtype = detail["dtype"]
     if dtype == np.int16:
         scale, zero_point = detail["quantization"]

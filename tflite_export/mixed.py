@@ -87,9 +87,7 @@ def search(
 
     def made(count: int) -> tuple[bytes, float]:
         layers = [row.layer for row in table[:count]]
-        content = conversion.quantize(
-            calibrated, graph, spec=spec, float_layers=layers
-        )
+        content = conversion.quantize(calibrated, graph, spec=spec, float_layers=layers)
         lost = drop(content)
         terminal.console.print(f"  {count} layers in float lose {lost:.2f} points")
         return content, lost
@@ -97,8 +95,7 @@ def search(
     count, found = _fewest(len(table), made, bound=spec.max_drop_mixed)
     content, lost = found
     marked = [
-        dataclasses.replace(row, float=place < count)
-        for place, row in enumerate(table)
+        dataclasses.replace(row, float=place < count) for place, row in enumerate(table)
     ]
     return Mixed(content=content, table=tuple(marked), drop=lost)
 

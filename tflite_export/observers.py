@@ -153,7 +153,9 @@ class Percentile(Observer):
         low = (half - np.searchsorted(below.cumsum(), cut, "right")) * -width
         high = (half - np.searchsorted(above.cumsum(), cut, "right")) * width
         # A bin reaches beyond the values in it.
-        return max(float(low), min(seen.low, 0.0)), min(float(high), max(seen.high, 0.0))
+        return max(float(low), min(seen.low, 0.0)), min(
+            float(high), max(seen.high, 0.0)
+        )
 
 
 class MeanSquaredError(Observer):
@@ -178,16 +180,11 @@ class MeanSquaredError(Observer):
         lowest, highest = min(seen.low, 0.0), max(seen.high, 0.0)
         low, high = lowest, highest
         for _ in range(2):
-            high = _best(highest, lambda end: _error(values, counts, low, end))
-            low = _best(lowest, lambda end: _error(values, counts, end, high))
-        return low, high
-
-
-def _best(outermost: float, error) -> float:
-    if outermost == 0:
-        return 0.0
-    ends = outermost * _SHARES
-    return float(ends[int(np.argmin([error(end) for end in ends]))])
+            ends = highest * _SHARES
+            high = ends[np.argmin([_error(values, counts, low, end) for end in ends])]
+            ends = lowest * _SHARES
+            low = ends[np.argmin([_error(values, counts, end, high) for end in ends])]
+        return float(low), float(high)
 
 
 def _error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
