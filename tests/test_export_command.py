@@ -51,7 +51,7 @@ def test_every_command_can_show_tracebacks():
 
 def test_the_choices_are_what_there_is():
     text = commands()["export"].format_help()
-    assert "{float32,float16,dynamic,int8}" in text
+    assert "{float32,float16,dynamic,int8,int16x8,mixed}" in text
     assert "{cpu}" in text
     assert "{best,last}" in text
 

@@ -29,20 +29,30 @@ def test_it_is_nearer_to_keras_than_8_bits(tmp_path):
     assert np.std(ours - theirs) < 0.3 * np.std(coarse - theirs)
 
 
-class Sampler(keras.layers.Layer):
-    """Attention, a gate and a softmax after each other."""
-
-
-def many() -> keras.Model:
-    """Attention, resize, softmax: what heads and hybrid backbones have."""
+def head() -> keras.Model:
+    """What heads and hybrid backbones have: attention, resize, softmax."""
     keras.utils.set_random_seed(0)
+    conv = keras.layers.Conv2D
     images = keras.Input((*networks.SIZE, 3), name="images")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
-    x = keras.layers.Conv2D(8, 3, strides=4, padding="same", name="stem_conv")(x)
-    x = attention.MultiQueryAttention(heads=2, key_size=4, name="attention")(x, x)
+    x = conv(8, 3, strides=4, padding="same", name="stem_conv")(x)
+    keys, values = conv(4, 1, name="keys")(x), conv(4, 1, name="values")(x)
+    x = attention.MultiQueryAttention(name="attention")(x, keys, values)
     x = keras.layers.Resizing(16, 12, interpolation="bilinear", name="resize")(x)
-    x = keras.layers.Conv2D(5, 1, name="classes")(x)
-    return keras.Model(images, {"logits": keras.layers.Softmax(name="scores")(x)})
+    x = conv(5, 1, name="classes")(x)
+    return keras.Model(images, {"logits": keras.layers.Softmax(name="shares")(x)})
+
+
+def test_attention_resize_and_softmax_have_kernels_of_16_bits(tmp_path):
+    path, images = tmp_path / "model.tflite", networks.pixels()
+    path.write_bytes(networks.convert(head(), "int16x8"))
+    check.require(
+        flatbuffer.read(path), precision="int16x8", target=targets_base.find("cpu")
+    )
+    theirs = head().predict_on_batch(images)["logits"]
+    np.testing.assert_allclose(
+        interpreter.Runner(path)(images)["logits"], theirs, atol=5e-3
+    )
 
 
 def test_an_op_without_a_kernel_of_16_bits_is_named_with_its_layer():

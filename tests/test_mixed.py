@@ -16,6 +16,7 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    islands,
     mixed,
 )
 from tflite_export.targets import base as targets_base
@@ -54,7 +55,7 @@ def test_the_layers_asked_for_are_float_and_the_others_as_in_an_int8_file():
 
 
 def test_a_float_layer_that_was_not_asked_for_is_refused():
-    with pytest.raises(failures.GateError, match=r"'classes'.*in an mixed file|classes"):
+    with pytest.raises(failures.GateError, match=r"is float32 in a mixed file"):
         check.require(
             parsed(*FLOAT), precision="mixed", target=CPU, float_layers=FLOAT[:1]
         )
@@ -73,13 +74,40 @@ def test_with_no_layer_in_float_it_is_the_int8_file(tmp_path):
     )
 
 
+def test_the_noise_of_a_layer_is_measured_in_a_child_process():
+    noise = conversion.noise(calibrated(), graph(), networks.pixels(1).astype(np.uint8))
+    assert {"stem_conv", "block_add", "classes"} <= set(noise)
+    assert all(0 < value < 0.1 for value in noise.values())
+
+
 def test_a_layer_that_does_not_exist_is_named():
     with pytest.raises(failures.RunError, match="no op comes from the layer 'block9'"):
-        conversion.quantize(
-            calibrated(), graph(), spec=SPEC, float_layers=("block9",)
+        conversion.quantize(calibrated(), graph(), spec=SPEC, float_layers=("block9",))
+
+
+@pytest.fixture
+def without_children(monkeypatch):
+    """The search makes many files: each in this process, not in one of its own."""
+
+    def quantize(calibrated, graph, *, spec, float_layers):
+        return islands.quantize(
+            calibrated,
+            float_layers,
+            input_type=spec.input_type,
+            output_type=spec.output_type,
         )
 
+    def noise(calibrated, graph, pixels):
+        images = pixels[:, None].astype(np.float32)
+        scale, offset = np.float32(graph.scale), np.float32(graph.offset)
+        return islands.measure(calibrated, images * scale + offset)
 
+    monkeypatch.setattr(conversion, "calibrate", lambda *_, **__: calibrated())
+    monkeypatch.setattr(conversion, "quantize", quantize)
+    monkeypatch.setattr(conversion, "noise", noise)
+
+
+@pytest.mark.usefixtures("without_children")
 def test_every_layer_has_noise_and_cost_and_the_search_takes_few(tmp_path):
     """The bound is set between what int8 and what float logits lose."""
     images = networks.pixels(4)

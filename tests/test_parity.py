@@ -171,6 +171,7 @@ def test_an_export_leaves_files_descriptions_and_figures(exported):
         "model_int8.tflite",
         "model_int8.json",
         "labels.txt",
+        "layer_errors.json",
         "report.json",
     }
     assert (folder / "labels.txt").read_text() == "red\ngreen\nblue\n"

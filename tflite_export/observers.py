@@ -19,6 +19,9 @@ with 2e-5, 61.78 with 2e-4.
 """
 
 _BINS = 2048
+_MOST = 1 << 17
+"""Values of a tensor and image that are counted in a histogram."""
+
 _LEVELS = 255
 _SHARES = np.linspace(1.0, 0.2, 41)
 """Ends of a range that are tried, as shares of the outermost values."""
@@ -109,8 +112,10 @@ class Histogram:
     def add(self, values: np.ndarray) -> None:
         self.low = min(self.low, float(values.min()))
         self.high = max(self.high, float(values.max()))
-        filled = values[values != 0]
-        self.zeros += values.size - filled.size
+        # An odd step meets all channels: their number is even.
+        counted = values.ravel()[:: (values.size // _MOST) | 1]
+        filled = counted[counted != 0]
+        self.zeros += counted.size - filled.size
         if not filled.size:
             return
         self._reach(float(np.abs(filled).max()))
