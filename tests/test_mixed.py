@@ -33,7 +33,7 @@ def graph() -> inference.Graph:
 
 
 @functools.cache
-def calibrated() -> bytes:
+def calibrated() -> conversion.Calibrated:
     pixels = calibration.collect(networks.pixels(8)[:, None])
     return conversion.calibrate(graph(), spec=SPEC, calibration=pixels)
 
@@ -80,6 +80,23 @@ def test_the_noise_of_a_layer_is_measured_in_a_child_process():
     assert all(0 < value < 0.1 for value in noise.values())
 
 
+def test_with_every_layer_in_float_it_is_the_float_network(tmp_path):
+    """Kernels that were clipped for 8 bits, and shifted means, would be an error."""
+    layers = {op.layer for op in parsed().ops if op.layer}
+    whole = islands.quantize(
+        calibrated().prepared,
+        calibrated().plain,
+        float_layers=layers,
+        input_type="float32",
+        output_type="float32",
+    )
+    path, images = tmp_path / "model.tflite", networks.pixels()
+    path.write_bytes(whole)
+    wanted = networks.network().predict_on_batch(images)["logits"]
+    found = interpreter.Runner(path)((images / 127.5 - 1).astype(np.float32))["logits"]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
 def test_a_layer_that_does_not_exist_is_named():
     with pytest.raises(failures.RunError, match="no op comes from the layer 'block9'"):
         conversion.quantize(calibrated(), graph(), spec=SPEC, float_layers=("block9",))
@@ -91,8 +108,9 @@ def without_children(monkeypatch):
 
     def quantize(calibrated, graph, *, spec, float_layers):
         return islands.quantize(
-            calibrated,
-            float_layers,
+            calibrated.prepared,
+            calibrated.plain,
+            float_layers=float_layers,
             input_type=spec.input_type,
             output_type=spec.output_type,
         )
@@ -100,7 +118,9 @@ def without_children(monkeypatch):
     def noise(calibrated, graph, pixels):
         images = pixels[:, None].astype(np.float32)
         scale, offset = np.float32(graph.scale), np.float32(graph.offset)
-        return islands.measure(calibrated, images * scale + offset)
+        return islands.measure(
+            calibrated.prepared, calibrated.plain, images * scale + offset
+        )
 
     monkeypatch.setattr(conversion, "calibrate", lambda *_, **__: calibrated())
     monkeypatch.setattr(conversion, "quantize", quantize)

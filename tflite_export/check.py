@@ -200,9 +200,9 @@ def _floats(op: flatbuffer.Op, precision: str, allowed: set[str]) -> list[str]:
         inner = [t for t in (*op.outputs, *op.inputs) if t.name not in allowed]
     else:
         inner = [*op.outputs, *op.inputs]
-    article = "a" if precision == "mixed" else "an"
+    kind = "a mixed" if precision == "mixed" else f"an {precision}"
     return [
-        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in {article} {precision} file"
+        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in {kind} file"
         for tensor in inner
         if tensor.dtype in flatbuffer.FLOATS
     ]

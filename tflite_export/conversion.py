@@ -1,5 +1,7 @@
 """From a Keras graph to the bytes of a .tflite file."""
 
+import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -53,13 +55,26 @@ def convert(
     return content
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """Float files whose activations carry their ranges, of the same ops.
+
+    Attributes:
+        prepared: Its kernels are prepared to be rounded; see `rounding`.
+        plain: Its kernels are the network's.
+    """
+
+    prepared: bytes
+    plain: bytes
+
+
 def calibrate(
     graph: "inference.Graph",
     *,
     spec: export_spec.Export,
     calibration: np.ndarray | None,
-) -> bytes:
-    """A float file whose activations carry their ranges, to be given to `quantize`.
+) -> Calibrated:
+    """What `quantize` and `noise` start from.
 
     Args:
         graph: From `inference.build` for the same spec and "mixed".
@@ -68,11 +83,14 @@ def calibrate(
     Raises:
         RunError: If the converter fails.
     """
-    return _converted(graph, "mixed", spec=spec, calibration=calibration)
+    made = functools.partial(
+        _converted, graph, "mixed", spec=spec, calibration=calibration
+    )
+    return Calibrated(prepared=made(), plain=made(prepare=False))
 
 
 def quantize(
-    calibrated: bytes,
+    calibrated: Calibrated,
     graph: "inference.Graph",
     *,
     spec: export_spec.Export,
@@ -95,7 +113,8 @@ def quantize(
     }
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         folder = pathlib.Path(name)
-        (folder / "calibrated.tflite").write_bytes(calibrated)
+        (folder / "calibrated.tflite").write_bytes(calibrated.prepared)
+        (folder / "plain.tflite").write_bytes(calibrated.plain)
         (folder / "request.json").write_text(json.dumps(request))
         content = _run(folder, "mixed", module="islands")
     if spec.input_type != "float32":
@@ -104,7 +123,7 @@ def quantize(
 
 
 def noise(
-    calibrated: bytes, graph: "inference.Graph", pixels: np.ndarray
+    calibrated: Calibrated, graph: "inference.Graph", pixels: np.ndarray
 ) -> dict[str, float]:
     """By layer, the noise at the outputs when it alone is quantized.
 
@@ -122,7 +141,8 @@ def noise(
     request = {"measure": True, "scale": graph.scale, "offset": graph.offset}
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         folder = pathlib.Path(name)
-        (folder / "calibrated.tflite").write_bytes(calibrated)
+        (folder / "calibrated.tflite").write_bytes(calibrated.prepared)
+        (folder / "plain.tflite").write_bytes(calibrated.plain)
         np.save(folder / "calibration.npy", pixels)
         (folder / "request.json").write_text(json.dumps(request))
         _run(folder, "mixed", module="islands")
@@ -135,6 +155,7 @@ def _converted(
     *,
     spec: export_spec.Export,
     calibration: np.ndarray | None,
+    prepare: bool = True,
 ) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         folder = pathlib.Path(name)
@@ -142,11 +163,12 @@ def _converted(
         if precision in export_spec.INTEGER:
             if calibration is None:
                 raise ValueError(f"an {precision} file needs calibration images")
-            # Not before: Keras brings TensorFlow, which --help should not wait for.
-            from tflite_export import rounding
-
             np.save(folder / "calibration.npy", calibration)
-            model = rounding.prepared(model, _inputs(graph, calibration))
+            if prepare:
+                # Not before: Keras brings TensorFlow, which --help should not wait for.
+                from tflite_export import rounding
+
+                model = rounding.prepared(model, _inputs(graph, calibration))
         _save(model, folder / "saved_model")
         request = {
             "precision": precision,

@@ -8,6 +8,10 @@ noise of each layer goes to `FOLDER/noise.json` instead. Whatever is raised goes
 The quantizer is the one that TensorFlow's converter runs after its calibration. It is
 given the outputs of ops to be left alone, puts QUANTIZE and DEQUANTIZE around them, and
 quantizes all others exactly as in an int8 file.
+
+The kernels of `calibrated.tflite` are prepared for 8 bits (see `rounding`), which in a
+float layer is an error of its own: those left alone get the constants of
+`FOLDER/plain.tflite`, the same file made without that.
 """
 
 import json
@@ -27,15 +31,17 @@ def main(folder: pathlib.Path) -> int:
     """Quantizes or measures; returns the exit status."""
     request = json.loads((folder / "request.json").read_text())
     calibrated = (folder / _CALIBRATED).read_bytes()
+    plain = (folder / "plain.tflite").read_bytes()
     try:
         if request.get("measure"):
-            noise = measure(calibrated, _inputs(folder, request))
+            noise = measure(calibrated, plain, _inputs(folder, request))
             (folder / "noise.json").write_text(json.dumps(noise))
             content = b"measured"
         else:
             content = quantize(
                 calibrated,
-                request["float_layers"],
+                plain,
+                float_layers=request["float_layers"],
                 input_type=request["input_type"],
                 output_type=request["output_type"],
             )
@@ -49,8 +55,9 @@ def main(folder: pathlib.Path) -> int:
 
 def quantize(
     calibrated: bytes,
-    float_layers: Collection[str],
+    plain: bytes,
     *,
+    float_layers: Collection[str],
     input_type: str,
     output_type: str,
 ) -> bytes:
@@ -69,7 +76,7 @@ def quantize(
     left = [t.name for op in ops if op.layer in float_layers for t in op.outputs]
     return bytes(
         convert.mlir_quantize(
-            calibrated,
+            _with_constants(calibrated, plain, float_layers),
             input_data_type=tf.as_dtype(input_type),
             output_data_type=tf.as_dtype(output_type),
             denylisted_nodes=left,
@@ -77,7 +84,35 @@ def quantize(
     )
 
 
-def measure(calibrated: bytes, images: np.ndarray) -> dict[str, float]:
+def _with_constants(calibrated: bytes, plain: bytes, layers: Collection[str]) -> bytes:
+    """The calibrated file with the constants that some layers have in the plain one.
+
+    Raises:
+        ValueError: If the files have different ops.
+    """
+    if not layers:
+        return calibrated
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    ops = flatbuffer.parse(calibrated, pathlib.Path(_CALIBRATED)).ops
+    names = [op.name for op in flatbuffer.parse(plain, pathlib.Path("plain")).ops]
+    if names != [op.name for op in ops]:
+        raise ValueError("kernels prepared for 8 bits made a graph of other ops")
+    changed = flatbuffer_utils.convert_bytearray_to_object(calibrated)
+    source = flatbuffer_utils.convert_bytearray_to_object(plain)
+    ours, theirs = changed.subgraphs[0], source.subgraphs[0]
+    for op, own, other in zip(ops, ours.operators, theirs.operators, strict=True):
+        if op.layer not in layers:
+            continue
+        for index, place in zip(own.inputs, other.inputs, strict=True):
+            buffer = source.buffers[theirs.tensors[place].buffer]
+            if index >= 0 and buffer.data is not None and len(buffer.data):
+                changed.buffers.append(buffer)
+                ours.tensors[index].buffer = len(changed.buffers) - 1
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(changed))
+
+
+def measure(calibrated: bytes, plain: bytes, images: np.ndarray) -> dict[str, float]:
     """By layer, the noise at the outputs when this layer alone is quantized.
 
     The noise is its power as a share of the signal's, in the mean over the outputs; of
@@ -88,12 +123,13 @@ def measure(calibrated: bytes, images: np.ndarray) -> dict[str, float]:
     """
     ops = flatbuffer.parse(calibrated, pathlib.Path(_CALIBRATED)).ops
     layers = dict.fromkeys(op.layer for op in ops)
-    expected = _outputs(calibrated, images)
+    expected = _outputs(plain, images)
     noise = {}
     for layer in filter(None, layers):
         alone = quantize(
             calibrated,
-            [other for other in layers if other != layer],
+            plain,
+            float_layers=[other for other in layers if other != layer],
             input_type="float32",
             output_type="float32",
         )

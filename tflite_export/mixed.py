@@ -101,7 +101,7 @@ def search(
 
 
 def sensitivities(
-    calibrated: bytes, graph: inference.Graph, pixels: np.ndarray
+    calibrated: conversion.Calibrated, graph: inference.Graph, pixels: np.ndarray
 ) -> list[Sensitivity]:
     """All layers, the one with the most noise for its cost first.
 
@@ -114,7 +114,9 @@ def sensitivities(
         RunError: If the measurement fails.
     """
     noise = conversion.noise(calibrated, graph, pixels)
-    costs = _costs(flatbuffer.parse(calibrated, pathlib.Path("calibrated.tflite")))
+    costs = _costs(
+        flatbuffer.parse(calibrated.plain, pathlib.Path("calibrated.tflite"))
+    )
     rows = [
         Sensitivity(layer=layer, noise=value, cost=costs[layer])
         for layer, value in noise.items()
