@@ -49,7 +49,7 @@ class Export:
     output: str = "logits"
     output_size: str = "head"
     calibration_examples: int = 100
-    calibration: str = "average"
+    calibration: str = "mse"
     max_drop_mixed: float = 0.5
     max_drop_float: float = 0.1
     max_drop_int8: float = 1.0

@@ -24,7 +24,8 @@ def test_one_odd_image_does_not_coarsen_the_scales(tmp_path):
     # Nineteen gray pictures and one of hard noise, whose responses are far larger.
     images = random.integers(120, 136, (20, 16, 16, 3)).astype(np.uint8)
     images[0] = random.choice([0, 255], (16, 16, 3))
-    spec, target = export_spec.Export(calibration_examples=20), targets.find("cpu")
+    spec = export_spec.Export(calibration_examples=20, calibration="average")
+    target = targets.find("cpu")
     graph = inference.build(
         target.rewrite(model, "int8").model, spec=spec, precision="int8"
     )
