@@ -2,7 +2,10 @@
 
 import dataclasses
 
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8", "mixed")
+INTEGER = ("int8", "int16x8", "mixed")
+"""Precisions whose activations are quantised, thus need their ranges."""
+CALIBRATIONS = ("average", "min_max", "percentile", "mse")
 TYPES = ("uint8", "int8", "float32")
 OUTPUTS = ("logits", "scores", "class_ids")
 SIZES = ("head", "input")
@@ -15,15 +18,25 @@ class Export:
     Attributes:
         target: Hardware by name; a module of `tflite_export.targets`.
         precisions: One file for each: "float32", "float16" (weights), "dynamic"
-            (8-bit weights, float activations), "int8" (weights and activations).
+            (8-bit weights, float activations), "int8" (weights and activations),
+            "int16x8" (8-bit weights, 16-bit activations), "mixed" (int8 but for the
+            layers whose rounding costs most; see `max_drop_mixed`).
         input_type: "uint8" (pixels 0..255 as decoded), "int8" (pixel - 128) or
-            "float32" (pixels 0..255). Normalisation is part of the file.
+            "float32" (pixels 0..255). Normalisation is part of the file. For "int16x8"
+            both integer types mean int16 (pixel / scale), all that TFLite has there.
         output_type: "uint8", "int8" or "float32" for the logits or scores of an int8
-            file; the other precisions give float32. Class ids are int32 in every file.
+            file (of an int16x8 file int16 instead of the first two); the float ones
+            give float32. Class ids are int32 in every file.
         output: "logits", "scores" (0..1: their softmax, or the sigmoid of each where
             there may be several classes) or "class_ids" (argmax inside the file).
         output_size: "head" (the resolution of the head) or "input".
         calibration_examples: Training images whose activation ranges are recorded.
+        calibration: From the values on these images to the range that 8 bits hold:
+            "average" (mean of the images' ranges), "min_max" (the extremes of all),
+            "percentile" (all but a share) or "mse" (least mean square error). Ranges of
+            16 bits are the extremes.
+        max_drop_mixed: Loss of the metric against the Keras model, in points, within
+            which a mixed file must stay; layers are left float until it does.
         max_drop: Largest loss of the metric against the Keras model, in points
             (hundredths), for float and for 8-bit files.
         min_agreement: Smallest share of equal decisions, likewise.
@@ -36,6 +49,8 @@ class Export:
     output: str = "logits"
     output_size: str = "head"
     calibration_examples: int = 100
+    calibration: str = "mse"
+    max_drop_mixed: float = 0.5
     max_drop_float: float = 0.1
     max_drop_int8: float = 1.0
     min_agreement_float: float = 0.999
@@ -47,6 +62,7 @@ class Export:
             ("output_type", TYPES),
             ("output", OUTPUTS),
             ("output_size", SIZES),
+            ("calibration", CALIBRATIONS),
         ):
             _require_known(field, getattr(self, field), known)
         if not self.precisions:

@@ -68,7 +68,8 @@ def convert(model: keras.Model, precision: str, **spec) -> bytes:
     graph = inference.build(
         target.rewrite(model, precision).model, spec=export, precision=precision
     )
-    images = calibration.collect(pixels(8)[:, None]) if precision == "int8" else None
+    integer = precision in export_spec.INTEGER
+    images = calibration.collect(pixels(8)[:, None]) if integer else None
     return conversion.convert(graph, precision, spec=export, calibration=images)
 
 

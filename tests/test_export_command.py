@@ -76,7 +76,7 @@ def test_the_help_lists_every_command_and_exit_status(monkeypatch):
 
 def test_the_choices_are_what_there_is():
     text = commands()["export"].format_help()
-    assert "{float32,float16,dynamic,int8}" in text
+    assert "{float32,float16,dynamic,int8,int16x8,mixed}" in text
     assert "{cpu,edgetpu,gpu,micro,npu}" in text
     assert "{best,last}" in text
 

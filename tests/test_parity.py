@@ -159,6 +159,7 @@ def test_an_export_leaves_files_descriptions_and_figures(exported):
         "model_int8.json",
         "model_int8.md",
         "labels.txt",
+        "layer_errors.json",
         "report.json",
     }
     assert (folder / "labels.txt").read_text() == "red\ngreen\nblue\n"

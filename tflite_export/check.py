@@ -4,14 +4,22 @@ import collections
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import rich.console
 import rich.table
 
-from official import failures
-from tflite_export import android, compilation, compiled, flatbuffer, mapping, metadata
+from official import export_spec, failures
+from tflite_export import (
+    android,
+    compilation,
+    compiled,
+    flatbuffer,
+    mapping,
+    metadata,
+    sidecar,
+)
 from tflite_export import arena as arena_lib
 from tflite_export.targets import base
 
@@ -27,6 +35,7 @@ class Verdict:
         reason: Why it does not map, or what is in doubt if it does; may be "".
         problems: Why it is refused; empty if it is fine.
         multiply_adds: Of one image.
+        asked: It computes in float, as was asked for.
     """
 
     op: str
@@ -35,37 +44,62 @@ class Verdict:
     reason: str
     problems: tuple[str, ...]
     multiply_adds: int
+    asked: bool = False
 
 
 def verdicts(
-    file: flatbuffer.File, *, precision: str, target: base.Target
+    file: flatbuffer.File,
+    *,
+    precision: str,
+    target: base.Target,
+    float_layers: Collection[str] = (),
 ) -> list[Verdict]:
     """Judges op by op, in the order of execution.
 
-    An int8 file may hold no float tensor but its inputs and outputs, and what turns
-    these into integers. A file of any precision must be static and free of Flex ops,
+    An int8 or int16x8 file may hold no float tensor but its inputs and outputs, and
+    what turns these into integers; a mixed file besides what comes from the layers that
+    were to stay in float. A file of any precision must be static and free of Flex ops,
     and hold only ops that some kernel of the target runs. What the target's hardware
     leaves to the CPU is no problem by itself.
+
+    Args:
+        float_layers: Of a mixed file.
     """
-    interface = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    allowed = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    islands = [op for op in file.ops if op.layer in float_layers]
+    for op in islands:
+        allowed |= {tensor.name for tensor in (*op.inputs, *op.outputs)}
     places = mapping.places(file, target)
     return [
-        _verdict(op, place, tuple(_problems(op, place, precision, interface)))
+        _verdict(
+            op,
+            place,
+            tuple(_problems(op, place, precision, allowed, asked=op in islands)),
+            asked=op in islands and op.outputs[0].dtype in flatbuffer.FLOATS,
+        )
         for op, place in zip(file.ops, places, strict=True)
     ]
 
 
-def require(file: flatbuffer.File, *, precision: str, target: base.Target) -> None:
+def require(
+    file: flatbuffer.File,
+    *,
+    precision: str,
+    target: base.Target,
+    float_layers: Collection[str] = (),
+) -> None:
     """Holds a file to its precision.
+
+    Args:
+        float_layers: As for `verdicts`.
 
     Raises:
         GateError: If an op is refused; names the first one and its layer.
     """
-    refused = [
-        verdict
-        for verdict in verdicts(file, precision=precision, target=target)
-        if verdict.problems
-    ]
+    judged = verdicts(
+        file, precision=precision, target=target, float_layers=float_layers
+    )
+    refused = [verdict for verdict in judged if verdict.problems]
     if refused:
         raise failures.GateError(summary(file.path, refused))
 
@@ -76,6 +110,7 @@ class Assessment:
 
     Attributes:
         target: The target.
+        precision: What it is held to.
         verdicts: One for each op, in the order of execution.
         mapped: How much the hardware takes.
         arena: Memory, where the target wants it reserved.
@@ -83,6 +118,7 @@ class Assessment:
     """
 
     target: base.Target
+    precision: str
     verdicts: list[Verdict]
     mapped: mapping.Mapped
     arena: arena_lib.Arena | None
@@ -105,12 +141,22 @@ class Assessment:
         }
 
 
-def assess(file: flatbuffer.File, *, target: base.Target) -> Assessment:
-    """Judges a file, held to the precision that most of its convolutions have."""
-    judged = verdicts(file, precision=file.precision, target=target)
+def assess(
+    file: flatbuffer.File, *, target: base.Target, float_layers: Collection[str] = ()
+) -> Assessment:
+    """Judges a file, held to the precision that most of its convolutions have.
+
+    Args:
+        float_layers: Of a mixed file, which is held to that.
+    """
+    precision = "mixed" if float_layers else file.precision
+    judged = verdicts(
+        file, precision=precision, target=target, float_layers=float_layers
+    )
     advice = mapping.advice(file, judged, target)
     return Assessment(
         target=target,
+        precision=precision,
         verdicts=judged,
         mapped=mapping.summarize(judged),
         arena=arena_lib.plan(file) if target.arena else None,
@@ -121,8 +167,9 @@ def assess(file: flatbuffer.File, *, target: base.Target) -> Assessment:
 def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None:
     """Prints what a file from anyone has, and what is wrong; last a line of JSON.
 
-    If the target has a compiler that is installed, it compiles the file, and what it
-    makes is kept beside it.
+    The file is held to the precision that most of its convolutions have, a mixed one to
+    the description beside it. If the target has a compiler that is installed, it
+    compiles the file, and what it makes is kept beside it.
 
     Args:
         every: List every op with its layer, not only those that do not map.
@@ -134,15 +181,18 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     """
     file = flatbuffer.read(path)
     told = metadata.read(path)
-    assessed = assess(file, target=target)
+    float_layers = sidecar.read(path).get("float_layers", [])
+    assessed = assess(file, target=target, float_layers=float_layers)
     judged, complaint = _judged_as_a_whole(path, assessed)
     refused = [verdict for verdict in judged if verdict.problems]
     console = rich.console.Console(markup=False)
     # As a title it would be broken to the width of the table.
     console.print(
-        f"{path.name}: {file.precision}, {len(judged)} ops, {len(refused)} refused"
+        f"{path.name}: {assessed.precision}, {len(judged)} ops, {len(refused)} refused"
     )
     console.print(f"{android.summary(told)}\n")
+    if float_layers:
+        console.print(f"in float, as asked for: {', '.join(float_layers)}\n")
     console.print(_histogram(judged))
     if every or any(verdict.status != mapping.MAPS for verdict in judged):
         console.print("", _listed(judged, every=every), sep="\n")
@@ -157,7 +207,8 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
             console.print("", _compiled(outcome.rows), sep="\n")
     content = {
         "model": str(path),
-        "precision": file.precision,
+        "precision": assessed.precision,
+        "float_layers": float_layers,
         "ops": file.histogram,
         **assessed.as_json(),
         "verdicts": [dataclasses.asdict(verdict) for verdict in judged],
@@ -211,7 +262,7 @@ def _judged_as_a_whole(
 
 
 def _verdict(
-    op: flatbuffer.Op, place: mapping.Place, problems: tuple[str, ...]
+    op: flatbuffer.Op, place: mapping.Place, problems: tuple[str, ...], *, asked: bool
 ) -> Verdict:
     return Verdict(
         op=op.name,
@@ -220,6 +271,7 @@ def _verdict(
         reason="; ".join(problems) or place.reason,
         problems=problems,
         multiply_adds=place.multiply_adds,
+        asked=asked,
     )
 
 
@@ -242,6 +294,8 @@ def _listed(judged: list[Verdict], *, every: bool) -> rich.table.Table:
     for number, verdict in enumerate(judged):
         if every or verdict.status != mapping.MAPS:
             words = [verdict.status, verdict.reason]
+            if verdict.asked:
+                words.append("float, as asked for")
             table.add_row(
                 str(number),
                 verdict.op,
@@ -272,7 +326,12 @@ def _table(columns: tuple[str, ...]) -> rich.table.Table:
 
 
 def _problems(
-    op: flatbuffer.Op, place: mapping.Place, precision: str, interface: set[str]
+    op: flatbuffer.Op,
+    place: mapping.Place,
+    precision: str,
+    allowed: set[str],
+    *,
+    asked: bool,
 ) -> list[str]:
     problems = []
     if place.status == mapping.REFUSED:
@@ -284,19 +343,20 @@ def _problems(
                 "every size must be static"
             )
     # The ends of what LiteRT's post-processing of detections gives are floats.
-    if precision == "int8" and not op.custom:
-        problems += _floats(op, interface)
+    if precision in export_spec.INTEGER and not (asked or op.custom):
+        problems += _floats(op, precision, allowed)
     return problems
 
 
-def _floats(op: flatbuffer.Op, interface: set[str]) -> list[str]:
+def _floats(op: flatbuffer.Op, precision: str, allowed: set[str]) -> list[str]:
     if op.name in ("QUANTIZE", "DEQUANTIZE"):
-        # The border between an integer graph and a float input or output is allowed.
-        inner = [t for t in (*op.outputs, *op.inputs) if t.name not in interface]
+        # The border between an integer graph and a float input, output or layer.
+        inner = [t for t in (*op.outputs, *op.inputs) if t.name not in allowed]
     else:
         inner = [*op.outputs, *op.inputs]
+    kind = "a mixed" if precision == "mixed" else f"an {precision}"
     return [
-        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in an int8 file"
+        f"tensor {tensor.name!r} is {tensor.dtype.lower()} in {kind} file"
         for tensor in inner
         if tensor.dtype in flatbuffer.FLOATS
     ]

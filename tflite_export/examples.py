@@ -1,5 +1,6 @@
 """The images of an experiment that an export needs."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,25 @@ def evaluation_batches(
     total = math.ceil(count / experiment.eval.batch_size)
     with errors.clear():
         yield from terminal.track(batches, "comparing", total=total)
+
+
+def evaluation_images(
+    experiment: experiment_lib.Experiment, *, count: int
+) -> Iterator[np.ndarray]:
+    """The first images of the evaluation set, float32 `[H, W, 3]`, pixels 0..255.
+
+    Raises:
+        DataError: If the data is missing or wrong.
+    """
+    source = dataclasses.replace(
+        experiment.eval, limit=min(count, experiment.eval.count(experiment.dataset))
+    )
+    batches = pipeline.evaluation_batches(
+        experiment.dataset, source, experiment.task.preprocess
+    )
+    with errors.clear():
+        for images, _ in batches:
+            yield from np.asarray(images)
 
 
 def calibration_images(experiment: experiment_lib.Experiment) -> np.ndarray:

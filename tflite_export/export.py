@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.quantization import rewrite
 from official.report import html, predictions, terminal
+from official.report import layer_errors as errors_report
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
@@ -24,13 +27,18 @@ from tflite_export import (
     flatbuffer,
     inference,
     interpreter,
+    layer_errors,
     metadata,
+    mixed,
     model_card,
     parity,
     sidecar,
 )
 from tflite_export import results as results_lib
 from tflite_export.targets import base as targets_base
+
+_LAYER_IMAGES = 8
+_SHOWN_LAYERS = 3
 
 
 def run(
@@ -88,6 +96,7 @@ def run(
         hardware={name: facts for name, (facts, _) in made.items()},
     )
     model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
+    _measure_layers(experiment, network, files, run_dir)
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
     for line in (line for _, lines in made.values() for line in lines):
@@ -116,28 +125,29 @@ def write(
     spec = experiment.export
     target = targets_base.find(spec.target)
     images = None
-    if "int8" in spec.precisions and experiment.quantization is None:
+    if set(spec.precisions) & _calibrated(experiment):
         images = examples.calibration_images(experiment)
     files, warnings = {}, []
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        # What was trained quantization-aware was rewritten before its training.
-        rewritten = targets_base.Rewritten(network, ())
-        if experiment.quantization is None:
-            rewritten = target.rewrite(network, precision)
+        rewritten, graph = _graph(experiment, network, precision)
         for change in rewritten.changes:
             terminal.console.print(f"target {spec.target}: {change}")
-        graph = inference.build(
-            rewritten.model,
-            spec=spec,
-            precision=precision,
-            scores=experiment.task.score_activation,
-        )
-        content = conversion.convert(graph, precision, spec=spec, calibration=images)
+        float_layers: tuple[str, ...] = ()
+        if precision == "mixed":
+            found = _search(experiment, network, graph, images)
+            content, float_layers = found.content, found.float_layers
+            atomic.write(folder / "sensitivity.json", mixed.record(found))
+        else:
+            content = conversion.convert(
+                graph, precision, spec=spec, calibration=images
+            )
         names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
-        check.require(file, precision=precision, target=target)
+        check.require(
+            file, precision=precision, target=target, float_layers=float_layers
+        )
         told = android.describe(
             content,
             file,
@@ -153,6 +163,7 @@ def write(
             precision=precision,
             class_names=experiment.dataset.class_names,
             palette=experiment.dataset.palette,
+            float_layers=float_layers,
         )
         description |= {"target": spec.target, "changes": list(rewritten.changes)}
         atomic.write(path, content)
@@ -180,16 +191,106 @@ def _for_hardware(
     target = targets_base.find(name)
     found = {}
     for variant, path in files.items():
-        assessed = check.assess(flatbuffer.read(path), target=target)
+        described = sidecar.read(path)
+        assessed = check.assess(
+            flatbuffer.read(path),
+            target=target,
+            float_layers=described.get("float_layers", ()),
+        )
         outcomes = compilation.run(path, target)
         lines = assessed.lines() + [outcome.line for outcome in outcomes]
         if target.ops is None and figures[variant].partitions > 1:
             lines.append(benchmark.describe_split(figures[variant]))
         facts = assessed.as_json() | {
-            "changes": sidecar.read(path)["changes"],
+            "changes": described["changes"],
             "compiled": [outcome.as_json() for outcome in outcomes],
         }
         found[variant] = (facts, [f"{variant}: {line}" for line in lines])
+    return found
+
+
+def _graph(
+    experiment: experiment_lib.Experiment, network: keras.Model, precision: str
+) -> tuple[targets_base.Rewritten, inference.Graph]:
+    """The network for its target, and what the file of a precision is made from."""
+    spec = experiment.export
+    # What was trained quantization-aware was rewritten before its training.
+    rewritten = targets_base.Rewritten(network, ())
+    if experiment.quantization is None:
+        rewritten = targets_base.find(spec.target).rewrite(network, precision)
+    built = inference.build(
+        rewritten.model,
+        spec=spec,
+        precision=precision,
+        scores=experiment.task.score_activation,
+    )
+    return rewritten, built
+
+
+def _calibrated(experiment: experiment_lib.Experiment) -> set[str]:
+    """Precisions whose files are made with calibration images."""
+    found = set(export_spec.INTEGER)
+    return found if experiment.quantization is None else found - {"int8"}
+
+
+def _measure_layers(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+    run_dir: pathlib.Path,
+) -> None:
+    """Writes `layer_errors.json` anew and prints the worst layers of integer files."""
+    found = {}
+    for (name, path), precision in zip(
+        files.items(), experiment.export.precisions, strict=True
+    ):
+        if precision not in export_spec.INTEGER:
+            continue
+        _, graph = _graph(experiment, network, precision)
+        images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
+        report = layer_errors.measure(path, graph, images)
+        found[name] = dataclasses.asdict(report)
+        for row in report.worst[:_SHOWN_LAYERS]:
+            terminal.console.print(
+                f"{name}: {row.layer} adds error ({row.own_snr_db:.1f} dB): "
+                f"{row.advice}"
+            )
+    if found:
+        kept = errors_report.read(run_dir)
+        errors_report.write(run_dir, kept | found)
+
+
+def _search(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    graph: inference.Graph,
+    images: np.ndarray | None,
+) -> mixed.Mixed:
+    """The mixed file of an experiment, its loss measured on the evaluation set."""
+    task, spec = experiment.task, experiment.export
+    metric = task.metric
+
+    def value(predictor: evaluation.Predictor) -> float:
+        results = evaluation.evaluate(
+            task,
+            {"mixed": predictor},
+            examples.evaluation_batches(experiment),
+            class_names=experiment.dataset.class_names,
+        )
+        return 100 * results["mixed"].metrics[metric]
+
+    reference = value(
+        parity.keras_predictor(network, spec=spec, scores=task.score_activation)
+    )
+
+    def drop(content: bytes) -> float:
+        with tempfile.TemporaryDirectory(prefix="tflite_export_") as folder:
+            path = pathlib.Path(folder) / "model_mixed.tflite"
+            path.write_bytes(content)
+            return reference - value(interpreter.Runner(path))
+
+    found = mixed.search(graph, spec=spec, calibration=images, drop=drop)
+    mixed.show(found)
     return found
 
 
@@ -204,7 +305,7 @@ def _variant(spec: export_spec.Export, precision: str) -> list[str]:
     if spec.input_type != usual.input_type:
         words.append(f"{spec.input_type}_in")
     # Of the other precisions, and of class ids, the type is what it is.
-    free = precision == "int8" and spec.output != "class_ids"
+    free = precision in export_spec.INTEGER and spec.output != "class_ids"
     if free and spec.output_type != usual.output_type:
         words.append(f"{spec.output_type}_out")
     return words
@@ -264,6 +365,7 @@ def _remove_stale(folder: pathlib.Path, checkpoint: pathlib.Path) -> None:
         path.unlink()
         terminal.console.print(f"removed {path}: made from earlier weights")
     report.unlink()
+    (folder / "layer_errors.json").unlink(missing_ok=True)
 
 
 def _draw(

@@ -408,6 +408,8 @@ def _options(op: Any) -> dict[str, float]:
 def _arithmetic(op: Op) -> str:
     if op.outputs[0].dtype in INTEGER_8:
         return "int8"
+    if op.outputs[0].dtype == "INT16":
+        return "int16x8"
     weights = op.inputs[1].dtype if len(op.inputs) > 1 else ""
     if weights in INTEGER_8:
         return "dynamic"

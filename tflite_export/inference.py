@@ -38,9 +38,9 @@ def build(
 ) -> Graph:
     """A copy of the network for one file: batch 1, its input type, its output.
 
-    An int8 file that takes integers has no normalisation among its ops: the input's
-    quantisation parameters are the normalisation. All others have it inside. What
-    follows it for each channel stays among the ops of every file.
+    An int8 or mixed file that takes integers has no normalisation among its ops: the
+    input's quantisation parameters are the normalisation. All others have it inside.
+    What follows it for each channel stays among the ops of every file.
 
     Args:
         network: Input `[None, H, W, 3]`, float32 pixels 0..255, that goes into a
@@ -52,7 +52,11 @@ def build(
         RequestError: As `finish`.
     """
     normalize = _normalize(network)
-    if precision == "int8" and spec.input_type != "float32":
+    if precision == "int16x8":
+        # Symmetric: no zero point could hold an offset. Its input means pixels.
+        model = _clone(network, dtype="float32", normalize=normalize)
+        return Graph(model=finish(model, spec, scores=scores))
+    if precision in export_spec.INTEGER and spec.input_type != "float32":
         model = _clone(network, dtype="float32", normalize=None)
         model = finish(model, spec, scores=scores)
         return Graph(model=model, scale=normalize.scale, offset=normalize.offset)

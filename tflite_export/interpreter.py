@@ -46,7 +46,7 @@ def cannot_run(path: pathlib.Path | str, error: Exception) -> failures.RequestEr
 
 
 def fill(loaded: Any, *, seed: int = 0) -> None:
-    """Sets every input to random values: all 8-bit ones, floats in 0..255.
+    """Sets every input to random values: all integers, floats in 0..255.
 
     Raises:
         RequestError: If an input holds something else than numbers, or far too many.
@@ -62,6 +62,8 @@ def fill(loaded: Any, *, seed: int = 0) -> None:
         values = random.uniform(0, 255, detail["shape"])
         if detail["dtype"] == np.int8:
             values -= 128
+        if detail["dtype"] == np.int16:
+            values = 257 * values - 32768
         loaded.set_tensor(detail["index"], values.astype(detail["dtype"]))
 
 
@@ -121,7 +123,8 @@ class Runner:
 
         Args:
             images: `[B, H, W, 3]`, pixels 0..255. A file with 8-bit input is fed them
-                rounded, one with int8 input less 128, one with float input as is.
+                rounded, one with int8 input less 128, one with int16 input rounded and
+                divided by the input's scale, one with float input as is.
 
         Raises:
             RequestError: If the images have another size than the file's.
@@ -136,7 +139,7 @@ class Runner:
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     def _run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        value = _stored(image, self._input["dtype"])
+        value = stored(image, self._input)
         self._interpreter.set_tensor(self._input["index"], value[None])
         self._interpreter.invoke()
         outputs = {}
@@ -146,7 +149,14 @@ class Runner:
         return outputs
 
 
-def _stored(image: np.ndarray, dtype: type) -> np.ndarray:
+def stored(image: np.ndarray, detail: Any) -> np.ndarray:
+    """An image, pixels 0..255, as a file takes it; `detail` is of its input."""
+    dtype = detail["dtype"]
+    if dtype == np.int16:
+        scale, zero_point = detail["quantization"]
+        pixels = calibration.to_uint8(image).astype(np.float32)
+        steps = np.rint(pixels / np.float32(scale)) + zero_point
+        return steps.clip(-32768, 32767).astype(np.int16)
     if dtype == np.uint8:
         return calibration.to_uint8(image)
     if dtype == np.int8:

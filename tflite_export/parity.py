@@ -16,7 +16,7 @@ from tflite_export import calibration, inference, interpreter
 KERAS = "Keras"
 
 # Precisions with 8-bit weights, which the wider bounds are for.
-_EIGHT_BIT = ("dynamic", "int8")
+_EIGHT_BIT = ("dynamic", *export_spec.INTEGER)
 
 _UNTRAINED = "the Keras model is untrained"
 

@@ -24,6 +24,7 @@ def describe(
     precision: str,
     class_names: Sequence[str],
     palette: Sequence[data_base.Color],
+    float_layers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The description of a file, to be written as JSON.
 
@@ -32,6 +33,7 @@ def describe(
         graph: What it was made from.
         task: Says what its outputs are, and what of an image the file is shown.
         precision: One of `official.export_spec.PRECISIONS`.
+        float_layers: Of a mixed file.
     """
     fit = android.fit(file, task)
     return {
@@ -39,6 +41,7 @@ def describe(
         "size_bytes": file.size,
         "task": type(task).__name__,
         "precision": precision,
+        "float_layers": list(float_layers),
         "inputs": [_tensor(name, t) for name, t in file.inputs.items()],
         "outputs": [_tensor(name, t) for name, t in file.outputs.items()],
         "preprocessing": _preprocessing(file, graph, task.shown_share),
@@ -73,6 +76,9 @@ def read(model: pathlib.Path) -> dict[str, Any]:
         colors = all(len(c) == 3 and all(0 <= v <= 255 for v in c) for c in palette)
         if not (colors and len(names) == len(palette) and all(map(str, names))):
             raise ValueError("class_names and palette do not fit")
+        layers = content.get("float_layers", [])
+        if not (isinstance(layers, list) and all(isinstance(x, str) for x in layers)):
+            raise ValueError("float_layers: want a list of names")
         share = content.get("preprocessing", {}).get("shown_share")
         if not (share is None or 0 < share <= 1):
             raise ValueError(f"shown_share {share}: want (0, 1]")
@@ -124,6 +130,8 @@ def _preprocessing(
     stored = {
         "UINT8": "pixels 0..255, rounded after the resize",
         "INT8": "pixels 0..255, rounded after the resize, less 128",
+        "INT16": "pixels 0..255, rounded after the resize, divided by the scale of the "
+        "input and rounded again",
         "FLOAT32": "pixels 0..255, not divided by anything",
     }[tensor.dtype]
     return {
@@ -149,7 +157,7 @@ def _window(height: int, width: int, share: float | None) -> str:
 
 
 def _normalization(tensor: flatbuffer.Tensor, graph: inference.Graph) -> str:
-    if not tensor.scales:
+    if not tensor.scales or tensor.dtype == "INT16":
         return "part of the file; feed the values as they are"
     zero_point = tensor.zero_points[0] + (128 if tensor.dtype == "INT8" else 0)
     half = zero_point * graph.scale + graph.offset

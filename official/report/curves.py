@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Readable on white and on black.
-_INK = "#7d8590"
+INK = "#7d8590"
+"""Readable on white and on black."""
 _LINES = ("#2f81f7", "#d29922", "#3fb950", "#db61a2")
 
 
@@ -30,7 +30,9 @@ def svg(rows: Sequence[dict[str, str]], plots: Sequence[Sequence[str]]) -> str:
             points = [(float(r["epoch"]), float(r[name])) for r in rows if r.get(name)]
             epochs, values = np.array(points).T
             axis.plot(epochs, values, color=color, label=name, marker=".", markersize=4)
-        _style(axis)
+        axis.set_xlabel("epoch", color=INK)
+        axis.legend(frameon=False, labelcolor=INK, fontsize=8)
+        style(axis)
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
@@ -40,11 +42,10 @@ def _has(rows: Sequence[dict[str, str]], name: str) -> bool:
     return any(row.get(name) for row in rows)
 
 
-def _style(axis) -> None:
-    axis.set_xlabel("epoch", color=_INK)
-    axis.tick_params(colors=_INK)
+def style(axis) -> None:
+    """Colors of a plot that are readable on white and on black."""
+    axis.tick_params(colors=INK)
     axis.grid(alpha=0.25)
-    axis.legend(frameon=False, labelcolor=_INK, fontsize=8)
     axis.set_facecolor("none")
     for side in axis.spines.values():
-        side.set_color(_INK)
+        side.set_color(INK)

@@ -8,7 +8,7 @@ import jinja2
 from PIL import Image
 
 from official import atomic
-from official.report import confusion, curves, history, result
+from official.report import confusion, curves, history, layer_errors, result
 
 _PICTURE_WIDTH = 1400
 
@@ -41,6 +41,11 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         pictures=[_data_url(path) for path in _pictures(run_dir)],
         confusion=_png_url(run_dir / confusion.PICTURE) if confused else "",
         pairs=confusion.pairs(*confused) if confused else [],
+        errors=[
+            (name, found, layer_errors.svg(found["layers"]), layer_errors.worst)
+            for name, found in layer_errors.read(run_dir).items()
+            if found["layers"]
+        ],
         config=(run_dir / "config.gin").read_text(),
     )
     file = run_dir / "report.html"

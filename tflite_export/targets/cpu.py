@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 
+from official import export_spec
 from official.layers import attention, hard_swish
 from tflite_export.targets import base
 
@@ -27,7 +28,7 @@ class CPU(base.Target):
     title: ClassVar[str] = "LiteRT on the CPU"
 
     def rewrite(self, model: keras.Model, precision: str) -> base.Rewritten:
-        integer = precision == "int8"
+        integer = precision in export_spec.INTEGER
         forms: dict[type, str] = {
             hard_swish.HardSwish: "split" if integer else "fused",
             attention.MultiQueryAttention: "single" if integer else "batched",

@@ -1,0 +1,161 @@
+"""Layer by layer: how far an integer file is from the float network."""
+
+import json
+
+import export_networks as networks
+import keras
+import numpy as np
+import pytest
+
+from official import export_spec
+from official.report import html
+from official.report import layer_errors as drawn
+from tflite_export import inference, layer_errors
+from tflite_export.targets import base as targets_base
+
+
+def graph(network: keras.Model, precision: str) -> inference.Graph:
+    rewritten = targets_base.find("cpu").rewrite(network, precision).model
+    return inference.build(rewritten, spec=export_spec.Export(), precision=precision)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> layer_errors.Report:
+    path = networks.file(tmp_path_factory.mktemp("layers"), "int8")
+    found = graph(networks.network(), "int8")
+    return layer_errors.measure(path, found, networks.pixels(3))
+
+
+def test_every_layer_of_the_network_is_found_once_in_order(report):
+    names = [row.layer for row in report.layers]
+    assert names == [
+        "stem_norm",
+        "stem_activation",
+        "block_depthwise_norm",
+        "block_activation",
+        "block_pool",
+        "block_gate",
+        "block_multiply",
+        "block_add",
+        "classes",
+    ]
+    assert report.images == 3
+    # Within the two hard-swishes and the gate, whose first ops end no layer. (The gate's
+    # x + 3 is in the bias of its convolution.)
+    kinds = sorted(op.split()[0] for op in report.unmatched)
+    assert kinds == ["ADD", "ADD", "CONV_2D", "MUL", "MUL"]
+
+
+def test_a_layer_adds_less_error_than_all_before_it_together(report):
+    for row in report.layers[1:]:
+        assert row.own_snr_db > row.snr_db - 3, row.layer
+    assert all(20 < row.own_snr_db < 80 for row in report.layers)
+    assert all(0.1 < row.range_use <= 1 for row in report.layers)
+
+
+def test_a_file_of_16_bits_errs_less(report, tmp_path):
+    path = networks.file(tmp_path, "int16x8")
+    finer = layer_errors.measure(
+        path, graph(networks.network(), "int16x8"), networks.pixels(1)
+    )
+    coarse = {row.layer: row.snr_db for row in report.layers}
+    assert {row.layer for row in finer.layers} >= set(coarse)
+    assert all(
+        row.snr_db > coarse[row.layer] for row in finer.layers if row.layer in coarse
+    )
+
+
+def test_a_range_cut_in_half_is_called_clipped(tmp_path):
+    def narrow(model):
+        graph = model.subgraphs[0]
+        for tensor in graph.tensors:
+            if b"block_add" in tensor.name and tensor.quantization.scale is not None:
+                tensor.quantization.scale = [0.3 * tensor.quantization.scale[0]]
+
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.edited(networks.content("int8"), narrow))
+    found = layer_errors.measure(
+        path, graph(networks.network(), "int8"), networks.pixels(2)
+    )
+    (row,) = (row for row in found.layers if row.layer == "block_add")
+    assert row.clipped > 0.01
+    assert "of the values lie beyond the range" in row.advice
+    assert "block_add" in [row.layer for row in found.worst]
+
+
+def row(**changes) -> layer_errors.LayerError:
+    usual = {
+        "layer": "x",
+        "op": "CONV_2D",
+        "snr_db": 10.0,
+        "own_snr_db": 15.0,
+        "range_use": 0.8,
+        "clipped": 0.0,
+        "channel_spread": 2.0,
+    }
+    return layer_errors.LayerError(**(usual | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"own_snr_db": 40.0, "clipped": 0.2}, ""),
+        ({"clipped": 0.125}, "12.5 % of the values lie beyond the range"),
+        ({"channel_spread": 20.0}, "the largest channel reaches 20 times as far"),
+        ({"range_use": 0.1}, "10 % of the levels hold nearly all values"),
+        ({"op": "DEPTHWISE_CONV_2D"}, "a depthwise kernel sums few products"),
+        ({}, "rounding of weights and values"),
+    ],
+)
+def test_advice_names_the_reason(changes, words):
+    advice = layer_errors._advice(row(**changes))
+    assert advice.startswith(words)
+    assert bool(advice) == bool(words)
+
+
+def test_decibels_have_ends():
+    assert layer_errors._decibels(1.0, 0.0) == 100
+    assert layer_errors._decibels(0.0, 1.0) == -100
+    assert layer_errors._decibels(100.0, 1.0) == pytest.approx(20)
+
+
+def test_the_page_shows_picture_and_table(tmp_path):
+    rows = [
+        {
+            **vars(row(layer=f"layer{n}", own_snr_db=40.0 - n)),
+            "advice": "" if n else "x!",
+        }
+        for n in range(12)
+    ]
+    (tmp_path / "config.gin").write_text("# nothing\n")
+    drawn.write(
+        tmp_path, {"int8": {"images": 8, "layers": rows, "unmatched": ["MUL a"]}}
+    )
+    text = html.write(tmp_path).read_text()
+    assert "Error of the int8 file, layer by layer" in text
+    assert "12 layers; 1 ops with no counterpart" in text
+    assert "x!" in text
+    assert text.count("<svg") == 1
+    # The one with advice first, then those that add most.
+    assert [r["layer"] for r in drawn.worst(rows)][:3] == [
+        "layer0",
+        "layer11",
+        "layer10",
+    ]
+    assert "layer1<" not in text  # the tenth place is the last
+    assert json.loads((tmp_path / "export" / "layer_errors.json").read_text())
+
+
+def test_a_run_without_measurements_has_no_such_part(tmp_path):
+    (tmp_path / "config.gin").write_text("# nothing\n")
+    assert "layer by layer" not in html.write(tmp_path).read_text()
+
+
+def test_a_layer_that_becomes_several_ops_counts_once(report):
+    names = [row.layer for row in report.layers]
+    assert len(set(names)) == len(names)
+
+
+def test_equal_values_have_no_error():
+    values = np.linspace(-1, 1, 9)
+    assert list(layer_errors._powers(values, values))[1] == 0
