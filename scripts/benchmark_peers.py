@@ -5,9 +5,9 @@
 
 Builds MobileNetV2 with ImageNet weights, and other networks with random ones (their
 norms given the statistics of the images, so that activations have the sizes of a
-trained network), converts each to float32 and int8, the images as calibration data,
-and times all files and the peer's in one interleaved run on one thread. The last line
-is JSON.
+trained network), converts each to float32 and int8, the images as calibration data, and
+to the int8 file that quantization-aware training ends in, and times all files and the
+peer's in one interleaved run on one thread. The last line is JSON.
 """
 
 import argparse
@@ -114,7 +114,33 @@ def convert(
             file = folder / f"{name}_{precision}.tflite"
             file.write_bytes(content)
             files[f"{name} {precision}"] = file
+        # As quantization-aware training ends, but for the training.
+        graph = inference.build(
+            observed(target.rewrite(network, "int8").model, pixels),
+            spec=spec,
+            precision="int8",
+        )
+        file = folder / f"{name}_int8_qat.tflite"
+        file.write_bytes(conversion.convert(graph, "int8", spec=spec))
+        files[f"{name} int8 QAT"] = file
     return files
+
+
+def observed(network: "keras.Model", pixels: "np.ndarray") -> "keras.Model":
+    """The network under a quantization scheme, its ranges found on the images."""
+    from official.quantization import rewrite, scheme
+
+    quantized = scheme.QuantScheme().apply(network)
+    for fake in rewrite.fakes(quantized):
+        fake.mode = "observe"
+    statistics = {v.path: v.numpy() for v in quantized.weights if "moving" in v.path}
+    quantized(pixels[:16], training=True)
+    for variable in quantized.weights:
+        if variable.path in statistics:
+            variable.assign(statistics[variable.path])
+    for fake in rewrite.fakes(quantized):
+        fake.mode = "quantize"
+    return quantized
 
 
 def show(files: dict[str, pathlib.Path], figures: "list[benchmark.Figures]") -> None:
@@ -123,7 +149,8 @@ def show(files: dict[str, pathlib.Path], figures: "list[benchmark.Figures]") -> 
     print("| file | size, MB | latency, ms | partitions | against its float file |")
     print("|---|---|---|---|---|")
     for name, found in by_name.items():
-        float_file = by_name.get(name.replace("int8", "float32"))
+        float_name = name.replace(" int8 QAT", " float32").replace("int8", "float32")
+        float_file = by_name.get(float_name)
         ratio = found.latency_ms / float_file.latency_ms if float_file else None
         print(
             f"| {name} | {found.size / 1e6:.2f} | {found.latency_ms:.2f} | "

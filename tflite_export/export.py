@@ -5,7 +5,6 @@ import json
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,20 +13,18 @@ from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.quantization import rewrite
 from official.report import html, predictions, terminal
-from official.report import layer_errors as errors_report
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
     android,
     benchmark,
     check,
-    compilation,
     conversion,
     examples,
+    findings,
     flatbuffer,
     inference,
     interpreter,
-    layer_errors,
     metadata,
     mixed,
     model_card,
@@ -36,9 +33,6 @@ from tflite_export import (
 )
 from tflite_export import results as results_lib
 from tflite_export.targets import base as targets_base
-
-_LAYER_IMAGES = 8
-_SHOWN_LAYERS = 3
 
 
 def run(
@@ -84,7 +78,7 @@ def run(
         spec=experiment.export,
     )
     figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
-    made = _for_hardware(files, figures, experiment.export.target)
+    made = findings.for_hardware(files, figures, experiment.export.target)
     rows = results_lib.rows(results, verdicts, figures)
     reference = results[parity.KERAS]
     results_lib.write(
@@ -96,7 +90,8 @@ def run(
         hardware={name: facts for name, (facts, _) in made.items()},
     )
     model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
-    _measure_layers(experiment, network, files, run_dir)
+    findings.measure_layers(experiment, network, files, run_dir)
+    complaints = findings.compare_ops(experiment, network, files)
     report = _draw(experiment, network, files, run_dir)
     results_lib.show(rows, experiment.task.metric)
     for line in (line for _, lines in made.values() for line in lines):
@@ -104,6 +99,8 @@ def run(
     for path in [*files.values(), report]:
         terminal.console.print(str(path))
     parity.require(verdicts)
+    if complaints:
+        raise failures.GateError("; ".join(complaints))
 
 
 def write(
@@ -130,7 +127,7 @@ def write(
     files, warnings = {}, []
     for precision in spec.precisions:
         terminal.console.print(f"converting to {precision} ...")
-        rewritten, graph = _graph(experiment, network, precision)
+        rewritten, graph = findings.graph(experiment, network, precision)
         for change in rewritten.changes:
             terminal.console.print(f"target {spec.target}: {change}")
         float_layers: tuple[str, ...] = ()
@@ -178,86 +175,10 @@ def write(
     return files
 
 
-def _for_hardware(
-    files: Mapping[str, pathlib.Path],
-    figures: Mapping[str, benchmark.Figures],
-    name: str,
-) -> dict[str, tuple[dict[str, Any], list[str]]]:
-    """What the target's hardware takes of each file: facts, and lines for people.
-
-    Runs the compiler of the hardware, where there is one and it is installed. Nothing
-    of it keeps a file from being exported: what does not map runs on the CPU.
-    """
-    target = targets_base.find(name)
-    found = {}
-    for variant, path in files.items():
-        described = sidecar.read(path)
-        assessed = check.assess(
-            flatbuffer.read(path),
-            target=target,
-            float_layers=described.get("float_layers", ()),
-        )
-        outcomes = compilation.run(path, target)
-        lines = assessed.lines() + [outcome.line for outcome in outcomes]
-        if target.ops is None and figures[variant].partitions > 1:
-            lines.append(benchmark.describe_split(figures[variant]))
-        facts = assessed.as_json() | {
-            "changes": described["changes"],
-            "compiled": [outcome.as_json() for outcome in outcomes],
-        }
-        found[variant] = (facts, [f"{variant}: {line}" for line in lines])
-    return found
-
-
-def _graph(
-    experiment: experiment_lib.Experiment, network: keras.Model, precision: str
-) -> tuple[targets_base.Rewritten, inference.Graph]:
-    """The network for its target, and what the file of a precision is made from."""
-    spec = experiment.export
-    # What was trained quantization-aware was rewritten before its training.
-    rewritten = targets_base.Rewritten(network, ())
-    if experiment.quantization is None:
-        rewritten = targets_base.find(spec.target).rewrite(network, precision)
-    built = inference.build(
-        rewritten.model,
-        spec=spec,
-        precision=precision,
-        scores=experiment.task.score_activation,
-    )
-    return rewritten, built
-
-
 def _calibrated(experiment: experiment_lib.Experiment) -> set[str]:
     """Precisions whose files are made with calibration images."""
     found = set(export_spec.INTEGER)
     return found if experiment.quantization is None else found - {"int8"}
-
-
-def _measure_layers(
-    experiment: experiment_lib.Experiment,
-    network: keras.Model,
-    files: Mapping[str, pathlib.Path],
-    run_dir: pathlib.Path,
-) -> None:
-    """Writes `layer_errors.json` anew and prints the worst layers of integer files."""
-    found = {}
-    for (name, path), precision in zip(
-        files.items(), experiment.export.precisions, strict=True
-    ):
-        if precision not in export_spec.INTEGER:
-            continue
-        _, graph = _graph(experiment, network, precision)
-        images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
-        report = layer_errors.measure(path, graph, images)
-        found[name] = dataclasses.asdict(report)
-        for row in report.worst[:_SHOWN_LAYERS]:
-            terminal.console.print(
-                f"{name}: {row.layer} adds error ({row.own_snr_db:.1f} dB): "
-                f"{row.advice}"
-            )
-    if found:
-        kept = errors_report.read(run_dir)
-        errors_report.write(run_dir, kept | found)
 
 
 def _search(

@@ -1,0 +1,139 @@
+"""What is found out about the files of an export, besides metric and latency."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from official import experiment as experiment_lib
+from official import export_spec
+from official.report import layer_errors as errors_report
+from official.report import terminal
+from tflite_export import (
+    benchmark,
+    check,
+    compilation,
+    examples,
+    flatbuffer,
+    inference,
+    layer_errors,
+    op_parity,
+    sidecar,
+)
+from tflite_export.targets import base as targets_base
+
+_LAYER_IMAGES = 8
+_COMPARED_IMAGES = 2
+_SHOWN_LAYERS = 3
+
+
+def graph(
+    experiment: experiment_lib.Experiment, network: keras.Model, precision: str
+) -> tuple[targets_base.Rewritten, inference.Graph]:
+    """The network for its target, and what the file of a precision is made from."""
+    spec = experiment.export
+    # What was trained quantization-aware was rewritten before its training.
+    rewritten = targets_base.Rewritten(network, ())
+    if experiment.quantization is None:
+        rewritten = targets_base.find(spec.target).rewrite(network, precision)
+    built = inference.build(
+        rewritten.model,
+        spec=spec,
+        precision=precision,
+        scores=experiment.task.score_activation,
+    )
+    return rewritten, built
+
+
+def for_hardware(
+    files: Mapping[str, pathlib.Path],
+    figures: Mapping[str, benchmark.Figures],
+    name: str,
+) -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """What the target's hardware takes of each file: facts, and lines for people.
+
+    Runs the compiler of the hardware, where there is one and it is installed. Nothing
+    of it keeps a file from being exported: what does not map runs on the CPU.
+    """
+    target = targets_base.find(name)
+    found = {}
+    for variant, path in files.items():
+        described = sidecar.read(path)
+        assessed = check.assess(
+            flatbuffer.read(path),
+            target=target,
+            float_layers=described.get("float_layers", ()),
+        )
+        outcomes = compilation.run(path, target)
+        lines = assessed.lines() + [outcome.line for outcome in outcomes]
+        if target.ops is None and figures[variant].partitions > 1:
+            lines.append(benchmark.describe_split(figures[variant]))
+        facts = assessed.as_json() | {
+            "changes": described["changes"],
+            "compiled": [outcome.as_json() for outcome in outcomes],
+        }
+        found[variant] = (facts, [f"{variant}: {line}" for line in lines])
+    return found
+
+
+def measure_layers(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+    run_dir: pathlib.Path,
+) -> None:
+    """Writes `layer_errors.json` anew and prints the worst layers of integer files."""
+    found = {}
+    for (name, path), precision in zip(
+        files.items(), experiment.export.precisions, strict=True
+    ):
+        if precision not in export_spec.INTEGER:
+            continue
+        _, built = graph(experiment, network, precision)
+        images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
+        report = layer_errors.measure(path, built, images)
+        found[name] = dataclasses.asdict(report)
+        for row in report.worst[:_SHOWN_LAYERS]:
+            terminal.console.print(
+                f"{name}: {row.layer} adds error ({row.own_snr_db:.1f} dB): "
+                f"{row.advice}"
+            )
+    if found:
+        kept = errors_report.read(run_dir)
+        errors_report.write(run_dir, kept | found)
+
+
+def compare_ops(
+    experiment: experiment_lib.Experiment,
+    network: keras.Model,
+    files: Mapping[str, pathlib.Path],
+) -> list[str]:
+    """Prints how a quantization-aware network's file follows it, op by op.
+
+    Returns:
+        What is off by more than a step, a line for each file.
+    """
+    scheme = experiment.quantization
+    if scheme is None or scheme.precision != "int8":
+        return []
+    _, built = graph(experiment, network, "int8")
+    complaints = []
+    for name, path in files.items():
+        images = examples.evaluation_images(experiment, count=_COMPARED_IMAGES)
+        found = op_parity.compare(path, built, images)
+        terminal.console.print(
+            f"{name}: {len(found.comparisons)} ops compared with the Keras model, each "
+            f"on the file's own inputs: {100 * found.exact:.2f} % of the values equal, "
+            f"the others off by {found.worst} of 255 steps at most"
+        )
+        bad = [c for c in found.comparisons if c.worst > 1]
+        if bad:
+            worst = max(bad, key=lambda c: c.worst)
+            complaints.append(
+                f"{path}: {worst.op} of layer {worst.layer!r} is off by {worst.worst} "
+                f"steps from the network that was trained ({len(bad)} such ops): the "
+                "converter has built something else; report it with the run's config"
+            )
+    return complaints
