@@ -116,7 +116,7 @@ class MobileAttention:
     """Mobile MQA: a residual block of multi-query attention.
 
     Qin et al., 2024, https://arxiv.org/abs/2404.10518, section 4. The 3x3 convolutions
-    that thin out keys and values keep their stride at every output stride of a trunk.
+    that thin out keys and values keep their stride at every output stride of a network.
 
     Attributes:
         heads: Number of queries at each place.

@@ -47,7 +47,7 @@ Row = Conv | Fused | UIB | MQA
 
 
 class Table(NamedTuple):
-    """A trunk.
+    """A network.
 
     Attributes:
         stem: Channels of the first 3x3 convolution.
