@@ -12,7 +12,7 @@ top-1; all of this from memory, unverified). How to prepare the data: see
 import dataclasses
 
 from configs import mnv2_cls_imagenet
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mnasnet import MnasNet
 from official.experiment import Experiment
 from official.optim.schedules import ExponentialSteps

@@ -16,7 +16,7 @@ Optimizer, batch and length follow MLPerf Tiny's training script, from memory an
 unverified: Adam, batch 50, 50 epochs.
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v1 import MobileNetV1
 from official.data.image_list import ImageList
 from official.data.pipeline import Input

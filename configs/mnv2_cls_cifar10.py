@@ -12,7 +12,7 @@ cores (x86-64). Where the network is in doubt as often as this one, 8 bits decid
 pictures otherwise: the bound on agreement is 0.95 instead of 0.97.
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v2 import MobileNetV2
 from official.data.image_folder import ImageFolder
 from official.data.pipeline import Input

@@ -12,7 +12,7 @@ instead of by channel means. Not yet run at this scale; the overlay is the same 
 for one GPU.
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v2 import MobileNetV2
 from official.data.pipeline import Input
 from official.data.tfds import TFDS

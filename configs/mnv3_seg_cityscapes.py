@@ -12,7 +12,7 @@ in Cityscapes' layout (11 classes occur): val mean IoU 33.41 % (best constant
 prediction 2.62 %), float32 file 33.41 %, int8 file 33.40 %; 4 minutes on 2 busy cores.
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v3 import MobileNetV3
 from official.data.cityscapes import Cityscapes
 from official.data.pipeline import Input

@@ -3,7 +3,7 @@
 python train.py --experiment=mnv3_seg_synthetic
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v3 import MobileNetV3
 from official.data.pipeline import Input
 from official.data.synthetic import SyntheticStreets

@@ -11,7 +11,7 @@ that ran other things beside it. With the paper's C3, no class weights and 352x4
 pixels: 57.87 %.
 """
 
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v3 import MobileNetV3
 from official.data.mask_folder import MaskFolder
 from official.data.pipeline import Input

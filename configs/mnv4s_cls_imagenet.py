@@ -12,7 +12,7 @@ yet run at this scale.
 import dataclasses
 
 from configs import mnv2_cls_imagenet
-from official.backbones.blocks import Norm
+from official.backbones.convolutions import Norm
 from official.backbones.mobilenet_v4 import MobileNetV4
 from official.data.augmentation.rand_augment import RandAugment
 from official.experiment import Experiment

@@ -10,7 +10,7 @@ import drawn
 import numpy as np
 
 if TYPE_CHECKING:
-    from official.weights import published
+    from official.weights.publishers import base as publishers_base
 
 SIZE = 96
 """Side of the images that are compared: even down to stride 16, where padding shows."""
@@ -81,7 +81,7 @@ def logits(network: Any, fed: np.ndarray) -> np.ndarray:
         return network.eval()(torch.from_numpy(fed)).numpy()
 
 
-def compare(item: "published.Published", folder: pathlib.Path) -> None:
+def compare(item: "publishers_base.Published", folder: pathlib.Path) -> None:
     """Checks that our network gives with drawn weights what theirs gives with them."""
     from safetensors import numpy as safetensors_numpy
 

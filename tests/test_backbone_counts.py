@@ -7,7 +7,6 @@ import keras
 import pytest
 
 from official.backbones import (
-    blocks,
     mnasnet,
     mobilenet_edgetpu,
     mobilenet_v1,
@@ -15,6 +14,7 @@ from official.backbones import (
     mobilenet_v3,
     mobilenet_v3_isometric,
     multi_hardware,
+    tables,
 )
 from official.heads import classification, lraspp, raspp
 from official.layers import attention, cost
@@ -69,7 +69,7 @@ def _segmenter(backbone, head, classes: int, size=(1024, 2048)) -> keras.Model:
     [(3, 8), (5.6, 8), (44.8, 48), (16.6, 16), (18, 24), (1792, 1792)],
 )
 def test_widths_are_rounded_to_multiples_of_eight(value, expected):
-    assert blocks.make_divisible(value) == expected
+    assert tables.make_divisible(value) == expected
 
 
 @pytest.mark.parametrize("width", [0.35, 0.75, 1.3])

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from official import failures, runner
 from official.backbones import base as backbones_base
-from official.backbones import blocks
+from official.backbones import convolutions
 from official.optim import optimizers, schedules
 from official.training import checkpoints, fine_tuning, preparation, session, statistics
 
-NORM = blocks.Norm(momentum=0.5)
+NORM = convolutions.Norm(momentum=0.5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,14 @@ class ThreeLevels(backbones_base.Backbone):
     dropout: float = 0.1
 
     def __call__(self, images):
-        x = blocks.conv_norm(
+        x = convolutions.conv_norm(
             images, 4, kernel=3, stride=2, norm=NORM, activation="relu", name="stem"
         )
-        x = blocks.conv_norm(
+        x = convolutions.conv_norm(
             x, 6, kernel=3, stride=2, norm=NORM, activation="relu", name="C2_block1"
         )
         x = keras.layers.Dropout(self.dropout, name="C2_dropout")(x)
-        x = blocks.conv_norm(x, 8, norm=NORM, activation="relu", name="last")
+        x = convolutions.conv_norm(x, 8, norm=NORM, activation="relu", name="last")
         return {"C2": x}
 
 

@@ -51,7 +51,8 @@ ROWS: list[dict[str, set[str]]] = [
     {
         "official.heads": {
             "official.backbones.base",
-            "official.backbones.blocks",
+            "official.backbones.convolutions",
+            "official.backbones.fields",
             "official.layers",
             "official.ops",
         },

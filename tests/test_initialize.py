@@ -10,7 +10,7 @@ import pytest
 from safetensors import numpy as safetensors_numpy
 
 from official import failures, gin
-from official.backbones import base, blocks, mobilenet_v2, mobilenet_v3
+from official.backbones import base, convolutions, mobilenet_v2, mobilenet_v3
 from official.heads import classification, lraspp
 from official.layers import normalization
 from official.weights import download, initialize, published
@@ -376,7 +376,7 @@ def test_a_run_that_started_from_weights_hands_on_where_they_are_from(tmp_path):
 def test_how_a_network_is_trained_does_not_count_as_a_difference(cache):
     backbone = dataclasses.replace(
         published.find(TIMM).backbone,
-        norm=blocks.Norm(epsilon=1e-5, momentum=0.9),
+        norm=convolutions.Norm(epsilon=1e-5, momentum=0.9),
         stochastic_depth=0.1,
         output_stride=16,
     )

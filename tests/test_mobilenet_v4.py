@@ -9,7 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from official.backbones import blocks, mobilenet_v4
+from official.backbones import (
+    blocks,
+    convolutions,
+    mobilenet_v4,
+    mobilenet_v4_blocks,
+    mobilenet_v4_tables,
+)
 from official.heads import classification
 from official.layers import layer_scale
 from tflite_export import check, flatbuffer, interpreter
@@ -30,7 +36,7 @@ def _block(block: blocks.Block, **settings) -> keras.Model:
         block=block,
         level=4,
         number=2,
-        norm=blocks.Norm(),
+        norm=convolutions.Norm(),
         padding="same",
         **({"stride": block.stride, "dilation": 1, "drop_rate": 0.0} | settings),
     )
@@ -38,7 +44,7 @@ def _block(block: blocks.Block, **settings) -> keras.Model:
 
 
 def _bottleneck(start: int, middle: int, **fields) -> blocks.Block:
-    return mobilenet_v4.UniversalInvertedBottleneck(
+    return mobilenet_v4_blocks.UniversalInvertedBottleneck(
         **(
             {"start": start, "middle": middle, "stride": 1, "expanded": 48}
             | {"filters": 16, "activation": "relu"}
@@ -103,7 +109,7 @@ def test_dilation_spreads_both_depthwise_convolutions():
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_attention_has_downsampling_where_keys_are_thinned(stride):
-    block = mobilenet_v4.MobileAttention(
+    block = mobilenet_v4_blocks.MobileAttention(
         heads=2, channels=8, key_value_stride=stride, scaled=True
     )
     model = _block(block, drop_rate=0.2)
@@ -118,7 +124,7 @@ def test_attention_has_downsampling_where_keys_are_thinned(stride):
 
 
 def test_only_hybrids_have_attention_and_scales():
-    for variant in mobilenet_v4.TABLES:
+    for variant in mobilenet_v4_tables.TABLES:
         names = " ".join(
             layer.name
             for layer in _network(V4(variant=variant, width_multiplier=0.1)).layers
@@ -152,7 +158,7 @@ def test_one_activation_stands_for_that_of_the_table(activation, kinds):
     assert found == kinds
 
 
-@pytest.mark.parametrize("padding", blocks.PADDINGS)
+@pytest.mark.parametrize("padding", convolutions.PADDINGS)
 @pytest.mark.parametrize("size", [(32, 32), (34, 50)])
 @pytest.mark.parametrize("output_stride", [8, 32])
 def test_every_even_size_fits(padding, size, output_stride):

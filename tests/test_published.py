@@ -9,7 +9,7 @@ import pytest
 from safetensors import numpy as safetensors_numpy
 
 from official import failures
-from official.backbones import base, blocks, mnasnet, mobilenet_v2, mobilenet_v3
+from official.backbones import base, convolutions, mnasnet, mobilenet_v2, mobilenet_v3
 from official.layers import normalization
 from official.weights import download, published
 
@@ -138,7 +138,7 @@ def test_a_width_that_keras_did_not_publish_is_told_with_those_it_did():
 def test_weights_of_pytorch_come_with_its_padding_and_epsilon():
     item = published.find("timm:mnasnet_100")
     assert item.backbone == mnasnet.MnasNet(
-        variant="b1", padding="symmetric", norm=blocks.Norm(epsilon=1e-5)
+        variant="b1", padding="symmetric", norm=convolutions.Norm(epsilon=1e-5)
     )
     # torchvision's V3 and Google's own weights in timm keep TensorFlow's epsilon.
     vision = published.find("torchvision:mobilenet_v3_small").backbone

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -92,7 +92,7 @@ class MnasNet(base.Backbone):
         width_multiplier: Factor of all widths but the 1280 of the last convolution.
         activation: "relu", or "relu6" for accelerators that want bounded values.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
@@ -103,66 +103,43 @@ class MnasNet(base.Backbone):
     output_stride: int = 32
     padding: str = "same"
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_choice(self, "variant", tuple(TABLES))
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_choice(self, "activation", blocks.RELUS)
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
-        blocks.check_rate(self, "stochastic_depth")
+        trunk.check(self)
+        fields.check_choice(self, "variant", tuple(TABLES))
+        fields.check_choice(self, "activation", convolutions.RELUS)
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            self._stem_filters(),
-            kernel=3,
-            stride=2,
-            norm=self.norm,
-            padding=self.padding,
+        return trunk.Trunk(
+            stem_filters=self._width(STEM_FILTERS[self.variant]),
+            body=self.inverted_residuals(),
+            last_filters=LAST_FILTERS,
             activation=self.activation,
-            name="stem",
-        )
-        placed = blocks.place(
-            self.inverted_residuals(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
             stochastic_depth=self.stochastic_depth,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["C5_project"] = features["C5"]
-        features["C5"] = blocks.conv_norm(
-            features["C5"],
-            LAST_FILTERS,
-            norm=self.norm,
-            activation=self.activation,
-            name="last",
-        )
-        features["embedding"] = blocks.embedding(features["C5"])
-        return features
+        )(images)
 
     def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
         built = []
-        channels = self._stem_filters()
-        for row in TABLES[self.variant]:
-            filters = blocks.make_divisible(row.filters * self.width_multiplier)
-            for number in range(row.repeats):
-                block = blocks.InvertedResidual(
-                    kernel=row.kernel,
-                    stride=row.stride if number == 0 else 1,
-                    expanded=row.expand * channels,
-                    filters=filters,
-                    activation=self.activation,
-                    squeezed=channels // 4 if row.squeeze_excite else 0,
-                    gate="sigmoid",
-                    residual=row.residual,
-                )
-                built.append(block)
-                channels = filters
+        channels = self._width(STEM_FILTERS[self.variant])
+        for row in tables.one_a_block(TABLES[self.variant]):
+            block = blocks.InvertedResidual(
+                kernel=row.kernel,
+                stride=row.stride,
+                expanded=row.expand * channels,
+                filters=self._width(row.filters),
+                activation=self.activation,
+                squeezed=channels // 4 if row.squeeze_excite else 0,
+                gate="sigmoid",
+                residual=row.residual,
+            )
+            built.append(block)
+            channels = block.filters
         return tuple(built)
 
-    def _stem_filters(self) -> int:
-        return blocks.make_divisible(STEM_FILTERS[self.variant] * self.width_multiplier)
+    def _width(self, filters: int) -> int:
+        return tables.make_divisible(filters * self.width_multiplier)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -72,7 +72,7 @@ class MobileNetEdgeTPU(base.Backbone):
             1280 channels.
         activation: "relu", or "relu6" for accelerators that want bounded values.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
@@ -82,76 +82,51 @@ class MobileNetEdgeTPU(base.Backbone):
     output_stride: int = 32
     padding: str = "same"
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_choice(self, "activation", blocks.RELUS)
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
-        blocks.check_rate(self, "stochastic_depth")
+        trunk.check(self)
+        fields.check_choice(self, "activation", convolutions.RELUS)
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            self._stem_filters(),
-            kernel=3,
-            stride=2,
-            norm=self.norm,
-            padding=self.padding,
+        last_width = max(1.0, self.width_multiplier)
+        return trunk.Trunk(
+            stem_filters=self._width(STEM_FILTERS),
+            body=self.bottlenecks(),
+            last_filters=tables.make_divisible(LAST_FILTERS * last_width),
             activation=self.activation,
-            name="stem",
-        )
-        placed = blocks.place(
-            self.bottlenecks(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
             stochastic_depth=self.stochastic_depth,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["C5_project"] = features["C5"]
-        features["C5"] = blocks.conv_norm(
-            features["C5"],
-            blocks.make_divisible(LAST_FILTERS * max(1.0, self.width_multiplier)),
-            norm=self.norm,
-            activation=self.activation,
-            name="last",
-        )
-        features["embedding"] = blocks.embedding(features["C5"])
-        return features
+        )(images)
 
     def bottlenecks(self) -> tuple[blocks.Block, ...]:
         """The blocks, with their widths."""
         built = []
-        channels = self._stem_filters()
-        for row in ROWS:
-            filters = blocks.make_divisible(row.filters * self.width_multiplier)
-            for number in range(row.repeats):
-                stride = row.stride if number == 0 else 1
-                built.append(self._block(row, stride, channels, filters))
-                channels = filters
+        channels = self._width(STEM_FILTERS)
+        for row in tables.one_a_block(ROWS):
+            built.append(self._block(row, channels))
+            channels = self._width(row.filters)
         return tuple(built)
 
-    def _block(
-        self, row: Row, stride: int, channels: int, filters: int
-    ) -> blocks.Block:
+    def _block(self, row: Row, channels: int) -> blocks.Block:
         if row.fused:
             return blocks.FusedInvertedResidual(
                 kernel=row.kernel,
-                stride=stride,
+                stride=row.stride,
                 expanded=row.expand * channels if row.expand > 1 else 0,
-                filters=filters,
+                filters=self._width(row.filters),
                 activation=self.activation,
             )
         return blocks.InvertedResidual(
             kernel=row.kernel,
-            stride=stride,
+            stride=row.stride,
             expanded=row.expand * channels,
-            filters=filters,
+            filters=self._width(row.filters),
             activation=self.activation,
             residual=row.residual,
         )
 
-    def _stem_filters(self) -> int:
-        return blocks.make_divisible(STEM_FILTERS * self.width_multiplier)
+    def _width(self, filters: int) -> int:
+        return tables.make_divisible(filters * self.width_multiplier)

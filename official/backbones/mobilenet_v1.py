@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -44,7 +44,7 @@ class DepthwiseSeparable:
         kernel: Side of the depthwise kernel.
         stride: Of the depthwise convolution.
         filters: Channels of the output.
-        activation: One of `blocks.ACTIVATIONS`.
+        activation: One of `convolutions.ACTIVATIONS`.
     """
 
     kernel: int
@@ -55,7 +55,7 @@ class DepthwiseSeparable:
     def __call__(
         self, inputs: keras.KerasTensor, placed: blocks.PlacedBlock
     ) -> base.Features:
-        depthwise = blocks.depthwise_norm(
+        depthwise = convolutions.depthwise_norm(
             inputs,
             self.kernel,
             norm=placed.norm,
@@ -65,7 +65,7 @@ class DepthwiseSeparable:
             dilation=placed.dilation,
             padding=placed.padding,
         )
-        output = blocks.conv_norm(
+        output = convolutions.conv_norm(
             depthwise,
             self.filters,
             norm=placed.norm,
@@ -91,7 +91,7 @@ class MobileNetV1(base.Backbone):
         width_multiplier: Factor of all widths.
         activation: "relu6", or "relu" as in the TinyML person detector.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         norm: Batch normalization.
     """
 
@@ -99,49 +99,37 @@ class MobileNetV1(base.Backbone):
     activation: str = "relu6"
     output_stride: int = 32
     padding: str = "same"
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_positive(self, "width_multiplier")
+        fields.check_positive(self, "width_multiplier")
         if int(STEM_FILTERS * self.width_multiplier) < 1:
             raise ValueError(
                 f"MobileNetV1.width_multiplier = {self.width_multiplier!r}: must be at "
                 f"least {1 / STEM_FILTERS}, which leaves the stem one channel"
             )
-        blocks.check_choice(self, "activation", blocks.RELUS)
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
+        fields.check_choice(self, "activation", convolutions.RELUS)
+        fields.check_choice(self, "output_stride", trunk.OUTPUT_STRIDES)
+        fields.check_choice(self, "padding", convolutions.PADDINGS)
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            int(STEM_FILTERS * self.width_multiplier),
-            kernel=3,
-            stride=2,
-            norm=self.norm,
-            padding=self.padding,
+        return trunk.Trunk(
+            stem_filters=int(STEM_FILTERS * self.width_multiplier),
+            body=self.separables(),
             activation=self.activation,
-            name="stem",
-        )
-        placed = blocks.place(
-            self.separables(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["embedding"] = blocks.embedding(features["C5"])
-        return features
+        )(images)
 
     def separables(self) -> tuple[DepthwiseSeparable, ...]:
         """The blocks, with their widths."""
         return tuple(
             DepthwiseSeparable(
                 kernel=3,
-                stride=row.stride if number == 0 else 1,
+                stride=row.stride,
                 filters=int(row.filters * self.width_multiplier),
                 activation=self.activation,
             )
-            for row in ROWS
-            for number in range(row.repeats)
+            for row in tables.one_a_block(ROWS)
         )

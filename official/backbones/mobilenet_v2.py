@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -55,7 +55,7 @@ class MobileNetV2(base.Backbone):
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
         stem_stride: 1 suits images of 32 pixels or so: every feature then has half the
             stride that its name says.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
@@ -65,62 +65,42 @@ class MobileNetV2(base.Backbone):
     stem_stride: int = 2
     padding: str = "same"
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "stem_stride", (1, 2))
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
-        blocks.check_rate(self, "stochastic_depth")
+        trunk.check(self)
+        fields.check_choice(self, "stem_stride", (1, 2))
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            self._stem_filters(),
-            kernel=3,
-            stride=self.stem_stride,
-            norm=self.norm,
-            padding=self.padding,
+        last_width = max(1.0, self.width_multiplier)
+        return trunk.Trunk(
+            stem_filters=self._stem_filters(),
+            stem_stride=self.stem_stride,
+            body=self.inverted_residuals(),
+            last_filters=tables.make_divisible(LAST_FILTERS * last_width),
             activation="relu6",
-            name="stem",
-        )
-        placed = blocks.place(
-            self.inverted_residuals(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
             stochastic_depth=self.stochastic_depth,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["C5_project"] = features["C5"]
-        features["C5"] = blocks.conv_norm(
-            features["C5"],
-            blocks.make_divisible(LAST_FILTERS * max(1.0, self.width_multiplier)),
-            norm=self.norm,
-            activation="relu6",
-            name="last",
-        )
-        features["embedding"] = blocks.embedding(features["C5"])
-        return features
+        )(images)
 
     def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
         built = []
         channels = self._stem_filters()
-        for row in ROWS:
-            filters = blocks.make_divisible(int(row.filters * self.width_multiplier))
-            for number in range(row.repeats):
-                block = blocks.InvertedResidual(
-                    kernel=3,
-                    stride=row.stride if number == 0 else 1,
-                    expanded=row.expand * channels,
-                    filters=filters,
-                    activation="relu6",
-                )
-                built.append(block)
-                channels = filters
+        for row in tables.one_a_block(ROWS):
+            filters = int(row.filters * self.width_multiplier)
+            block = blocks.InvertedResidual(
+                kernel=3,
+                stride=row.stride,
+                expanded=row.expand * channels,
+                filters=tables.make_divisible(filters),
+                activation="relu6",
+            )
+            built.append(block)
+            channels = block.filters
         return tuple(built)
 
     def _stem_filters(self) -> int:
-        return blocks.make_divisible(STEM_FILTERS * self.width_multiplier)
+        return tables.make_divisible(STEM_FILTERS * self.width_multiplier)

@@ -1,11 +1,12 @@
 """MobileNetV3."""
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -71,6 +72,33 @@ EMBEDDING = {"large": 1280, "small": 1024}
 SQUEEZE = 0.25
 
 
+def inverted_residuals(
+    rows: Iterable[Row], channels: int, *, width: Callable[[int], int]
+) -> tuple[blocks.InvertedResidual, ...]:
+    """The blocks of a table.
+
+    Args:
+        channels: Of the stem's output.
+        width: Makes an output's channels of those in the table.
+    """
+    built = []
+    nominal_channels = STEM_FILTERS
+    for row in rows:
+        expanded = tables.make_divisible(channels * row.expanded / nominal_channels)
+        squeezed = tables.make_divisible(expanded * SQUEEZE)
+        block = blocks.InvertedResidual(
+            kernel=row.kernel,
+            stride=row.stride,
+            expanded=expanded,
+            filters=width(row.filters),
+            activation=row.activation,
+            squeezed=squeezed if row.squeeze_excite else 0,
+        )
+        built.append(block)
+        channels, nominal_channels = block.filters, row.filters
+    return tuple(built)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MobileNetV3(base.Backbone):
     """MobileNetV3.
@@ -93,7 +121,7 @@ class MobileNetV3(base.Backbone):
             paper's Table 7; torchvision keeps the first of these expansions.
         activation: Stands for both non-linearities of the table; "relu6" suits
             accelerators without hard-swish. None keeps the table's.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
@@ -106,83 +134,50 @@ class MobileNetV3(base.Backbone):
     activation: str | None = None
     padding: str = "same"
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_choice(self, "variant", tuple(TABLES))
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "activation", (None, *blocks.ACTIVATIONS))
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
-        blocks.check_rate(self, "stochastic_depth")
+        trunk.check(self)
+        fields.check_choice(self, "variant", tuple(TABLES))
+        fields.check_choice(self, "activation", (None, *convolutions.ACTIVATIONS))
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            STEM_FILTERS,
-            kernel=3,
-            stride=2,
-            norm=self.norm,
-            padding=self.padding,
+        residuals = self.inverted_residuals()
+        # Below width 1 the convolution after pooling keeps its channels.
+        embedding = EMBEDDING[self.variant] * max(1.0, self.width_multiplier)
+        return trunk.Trunk(
+            stem_filters=STEM_FILTERS,
+            body=residuals,
+            last_filters=tables.make_divisible(LAST_EXPAND * residuals[-1].filters),
+            embedding_filters=tables.make_divisible(embedding),
             activation=self._activation(HS),
-            name="stem",
-        )
-        placed = blocks.place(
-            self.inverted_residuals(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
             stochastic_depth=self.stochastic_depth,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["C5_project"] = features["C5"]
-        features["C5"] = blocks.conv_norm(
-            features["C5"],
-            blocks.make_divisible(LAST_EXPAND * features["C5"].shape[-1]),
-            norm=self.norm,
-            activation=self._activation(HS),
-            name="last",
-        )
-        # Below width 1 the convolution after pooling keeps its channels.
-        filters = EMBEDDING[self.variant] * max(1.0, self.width_multiplier)
-        features["embedding"] = blocks.embedding(
-            features["C5"],
-            blocks.make_divisible(filters),
-            activation=self._activation(HS),
-        )
-        return features
+        )(images)
 
     def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
-        built = []
-        channels = nominal_channels = STEM_FILTERS
-        for row in self._rows():
-            block = self._block(row, channels * row.expanded / nominal_channels)
-            built.append(block)
-            channels, nominal_channels = block.filters, row.filters
-        return tuple(built)
+        return inverted_residuals(self._rows(), STEM_FILTERS, width=self._width)
 
     def _rows(self) -> tuple[Row, ...]:
-        rows = TABLES[self.variant]
-        if not self.reduced_tail:
-            return rows
-        tail = max(number for number, row in enumerate(rows) if row.stride == 2)
-        return rows[:tail] + tuple(
-            row._replace(expanded=row.expanded // 2, filters=row.filters // 2)
-            for row in rows[tail:]
-        )
+        rows = [
+            row._replace(activation=self._activation(row.activation))
+            for row in TABLES[self.variant]
+        ]
+        if self.minimalistic:
+            rows = [row._replace(kernel=3, squeeze_excite=NO) for row in rows]
+        if self.reduced_tail:
+            tail = max(number for number, row in enumerate(rows) if row.stride == 2)
+            rows[tail:] = [
+                row._replace(expanded=row.expanded // 2, filters=row.filters // 2)
+                for row in rows[tail:]
+            ]
+        return tuple(rows)
 
-    def _block(self, row: Row, expansion: float) -> blocks.InvertedResidual:
-        expanded = blocks.make_divisible(expansion)
-        squeezes = row.squeeze_excite and not self.minimalistic
-        return blocks.InvertedResidual(
-            kernel=3 if self.minimalistic else row.kernel,
-            stride=row.stride,
-            expanded=expanded,
-            filters=blocks.make_divisible(row.filters * self.width_multiplier),
-            activation=self._activation(row.activation),
-            squeezed=blocks.make_divisible(expanded * SQUEEZE) if squeezes else 0,
-        )
+    def _width(self, filters: int) -> int:
+        return tables.make_divisible(filters * self.width_multiplier)
 
     def _activation(self, activation: str) -> str:
         if self.activation is not None:

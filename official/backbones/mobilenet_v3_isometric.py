@@ -4,7 +4,15 @@ import dataclasses
 
 import keras
 
-from official.backbones import base, blocks, mobilenet_v3
+from official.backbones import (
+    base,
+    blocks,
+    convolutions,
+    fields,
+    mobilenet_v3,
+    tables,
+    trunk,
+)
 
 STRIDES = (2, 4, 8, 16, 32)
 
@@ -49,20 +57,20 @@ class IsometricMobileNetV3(base.Backbone):
     internal_resolution: int = 14
     activation: str | None = None
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_choice(self, "variant", tuple(mobilenet_v3.TABLES))
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_positive(self, "input_resolution")
+        fields.check_choice(self, "variant", tuple(mobilenet_v3.TABLES))
+        fields.check_positive(self, "width_multiplier")
+        fields.check_positive(self, "input_resolution")
         internal = tuple(
             self.input_resolution // stride
             for stride in STRIDES
             if self.input_resolution % stride == 0
         )
-        blocks.check_choice(self, "internal_resolution", internal)
-        blocks.check_choice(self, "activation", (None, *blocks.ACTIVATIONS))
-        blocks.check_rate(self, "stochastic_depth")
+        fields.check_choice(self, "internal_resolution", internal)
+        fields.check_choice(self, "activation", (None, *convolutions.ACTIVATIONS))
+        fields.check_rate(self, "stochastic_depth")
 
     @property
     def stride(self) -> int:
@@ -76,63 +84,36 @@ class IsometricMobileNetV3(base.Backbone):
             ValueError: If the stride does not divide the sides of the images.
         """
         self._check_size(images)
-        stem = blocks.conv_norm(
-            images,
-            blocks.make_divisible(self._finest_width() * self.width_multiplier),
-            kernel=self.stride,
-            stride=self.stride,
-            norm=self.norm,
-            activation=self._activation(mobilenet_v3.HS),
-            name="stem",
-        )
-        placed = blocks.place(
-            self.inverted_residuals(),
-            self.stride,
-            norm=self.norm,
-            stochastic_depth=self.stochastic_depth,
+        residuals = self.inverted_residuals()
+        last = mobilenet_v3.LAST_EXPAND * residuals[-1].filters
+        width = max(1.0, self.width_multiplier)
+        embedding = mobilenet_v3.EMBEDDING[self.variant] * width
+        return trunk.Trunk(
+            stem_filters=self._width(mobilenet_v3.STEM_FILTERS),
+            stem_kernel=self.stride,
             stem_stride=self.stride,
-        )
-        number = STRIDES.index(self.stride) + 1
-        level = f"C{number}"
-        features = blocks.add_blocks(stem, placed, level=number)
-        features[f"{level}_project"] = features[level]
-        features[level] = blocks.conv_norm(
-            features[level],
-            blocks.make_divisible(mobilenet_v3.LAST_EXPAND * features[level].shape[-1]),
+            level=STRIDES.index(self.stride) + 1,
+            body=residuals,
+            last_filters=tables.make_divisible(last),
+            embedding_filters=tables.make_divisible(embedding),
+            activation=self._activation(mobilenet_v3.HS),
             norm=self.norm,
-            activation=self._activation(mobilenet_v3.HS),
-            name="last",
-        )
-        filters = mobilenet_v3.EMBEDDING[self.variant] * max(1.0, self.width_multiplier)
-        features["embedding"] = blocks.embedding(
-            features[level],
-            blocks.make_divisible(filters),
-            activation=self._activation(mobilenet_v3.HS),
-        )
-        return features
+            output_stride=self.stride,
+            stochastic_depth=self.stochastic_depth,
+        )(images)
 
     def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
-        finest = self._finest_width()
-        built = []
-        channels = blocks.make_divisible(finest * self.width_multiplier)
-        nominal_channels = mobilenet_v3.STEM_FILTERS
-        for row in mobilenet_v3.TABLES[self.variant]:
-            expanded = blocks.make_divisible(channels * row.expanded / nominal_channels)
-            squeezed = blocks.make_divisible(expanded * mobilenet_v3.SQUEEZE)
-            block = blocks.InvertedResidual(
-                kernel=row.kernel,
-                stride=1,
-                expanded=expanded,
-                filters=blocks.make_divisible(
-                    max(row.filters, finest) * self.width_multiplier
-                ),
-                activation=self._activation(row.activation),
-                squeezed=squeezed if row.squeeze_excite else 0,
-            )
-            built.append(block)
-            channels, nominal_channels = block.filters, row.filters
-        return tuple(built)
+        rows = (
+            row._replace(stride=1, activation=self._activation(row.activation))
+            for row in mobilenet_v3.TABLES[self.variant]
+        )
+        stem = self._width(mobilenet_v3.STEM_FILTERS)
+        return mobilenet_v3.inverted_residuals(rows, stem, width=self._width)
+
+    def _width(self, filters: int) -> int:
+        filters = max(filters, self._finest_width())
+        return tables.make_divisible(filters * self.width_multiplier)
 
     def _finest_width(self) -> int:
         """Channels of MobileNetV3's first output of the stride, at width 1."""

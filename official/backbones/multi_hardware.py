@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from official.backbones import base, blocks
+from official.backbones import base, blocks, convolutions, fields, tables, trunk
 
 
 class Row(NamedTuple):
@@ -99,7 +99,7 @@ class MultiHardware(base.Backbone):
             keeps its 1280 channels.
         activation: "relu", or "relu6" for accelerators that want bounded values.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
-        padding: One of `blocks.PADDINGS`.
+        padding: One of `convolutions.PADDINGS`.
         stochastic_depth: Drop rate of the last block in training.
         norm: Batch normalization.
     """
@@ -110,51 +110,28 @@ class MultiHardware(base.Backbone):
     output_stride: int = 32
     padding: str = "same"
     stochastic_depth: float = 0.0
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_choice(self, "variant", tuple(TABLES))
-        blocks.check_positive(self, "width_multiplier")
-        blocks.check_choice(self, "activation", blocks.RELUS)
-        blocks.check_choice(self, "output_stride", blocks.OUTPUT_STRIDES)
-        blocks.check_choice(self, "padding", blocks.PADDINGS)
-        blocks.check_rate(self, "stochastic_depth")
+        trunk.check(self)
+        fields.check_choice(self, "variant", tuple(TABLES))
+        fields.check_choice(self, "activation", convolutions.RELUS)
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
-        stem = blocks.conv_norm(
-            images,
-            self._width(STEM_FILTERS),
-            kernel=3,
-            stride=2,
-            norm=self.norm,
-            padding=self.padding,
+        embedding_width = max(1.0, self.width_multiplier)
+        return trunk.Trunk(
+            stem_filters=self._width(STEM_FILTERS),
+            body=self.inverted_residuals(),
+            last_filters=self._width(LAST_FILTERS[self.variant]),
+            embedding_filters=tables.make_divisible(EMBEDDING * embedding_width),
+            # Unlike MobileNetV3's, this convolution has a norm.
+            embedding_norm=self.norm,
             activation=self.activation,
-            name="stem",
-        )
-        placed = blocks.place(
-            self.inverted_residuals(),
-            self.output_stride,
             norm=self.norm,
+            output_stride=self.output_stride,
             padding=self.padding,
             stochastic_depth=self.stochastic_depth,
-        )
-        features = blocks.add_blocks(stem, placed)
-        features["C5_project"] = features["C5"]
-        features["C5"] = blocks.conv_norm(
-            features["C5"],
-            self._width(LAST_FILTERS[self.variant]),
-            norm=self.norm,
-            activation=self.activation,
-            name="last",
-        )
-        # Unlike MobileNetV3's, this convolution has a norm.
-        features["embedding"] = blocks.embedding(
-            features["C5"],
-            blocks.make_divisible(EMBEDDING * max(1.0, self.width_multiplier)),
-            norm=self.norm,
-            activation=self.activation,
-        )
-        return features
+        )(images)
 
     def inverted_residuals(self) -> tuple[blocks.InvertedResidual, ...]:
         """The blocks, with their widths."""
@@ -164,7 +141,7 @@ class MultiHardware(base.Backbone):
             block = blocks.InvertedResidual(
                 kernel=row.kernel,
                 stride=row.stride,
-                expanded=blocks.make_divisible(
+                expanded=tables.make_divisible(
                     channels * row.expanded / nominal_channels
                 ),
                 filters=self._width(row.filters),
@@ -175,4 +152,4 @@ class MultiHardware(base.Backbone):
         return tuple(built)
 
     def _width(self, filters: int) -> int:
-        return blocks.make_divisible(filters * self.width_multiplier)
+        return tables.make_divisible(filters * self.width_multiplier)

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from official.backbones import base as backbones_base
-from official.backbones import blocks
+from official.backbones import fields
 from official.heads import base
 
 
@@ -22,7 +22,7 @@ class Classification(base.Head):
     dropout: float = 0.2
 
     def __post_init__(self) -> None:
-        blocks.check_rate(self, "dropout")
+        fields.check_rate(self, "dropout")
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int

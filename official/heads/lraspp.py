@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from official.backbones import base as backbones_base
-from official.backbones import blocks
+from official.backbones import convolutions, fields
 from official.heads import base, maps
 from official.layers import hard_swish
 
@@ -45,12 +45,12 @@ class LRASPP(base.Head):
     filters: int = 128
     pooling: str = "paper"
     gate: str = "hard_sigmoid"
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_positive(self, "filters")
-        blocks.check_choice(self, "pooling", POOLINGS)
-        blocks.check_choice(self, "gate", GATES)
+        fields.check_positive(self, "filters")
+        fields.check_choice(self, "pooling", POOLINGS)
+        fields.check_choice(self, "gate", GATES)
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int
@@ -62,7 +62,7 @@ class LRASPP(base.Head):
         """
         low = maps.feature(features, self.low_level, owner="LRASPP.low_level")
         high = maps.feature(features, self.high_level, owner="LRASPP.high_level")
-        branch = blocks.conv_norm(
+        branch = convolutions.conv_norm(
             high, self.filters, norm=self.norm, activation="relu", name="lraspp_branch"
         )
         gate = self._gate(high, maps.stride(features, high))
@@ -82,7 +82,7 @@ class LRASPP(base.Head):
             self.filters,
             1,
             use_bias=False,
-            kernel_initializer=blocks.kernel_initializer(),
+            kernel_initializer=convolutions.kernel_initializer(),
             name="lraspp_gate_conv",
         )(self._pool(high, stride))
         if self.gate == "sigmoid":

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from official.backbones import base as backbones_base
-from official.backbones import blocks
+from official.backbones import convolutions, fields
 from official.heads import base, maps
 
 
@@ -30,10 +30,10 @@ class RASPP(base.Head):
 
     level: str = "C5"
     filters: int = 256
-    norm: blocks.Norm = blocks.Norm()
+    norm: convolutions.Norm = convolutions.Norm()
 
     def __post_init__(self) -> None:
-        blocks.check_positive(self, "filters")
+        fields.check_positive(self, "filters")
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int
@@ -57,6 +57,6 @@ class RASPP(base.Head):
         return {"logits": logits}
 
     def _conv(self, features: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        return blocks.conv_norm(
+        return convolutions.conv_norm(
             features, self.filters, norm=self.norm, activation="relu", name=name
         )

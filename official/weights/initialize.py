@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from official import failures
-from official.backbones import base, blocks, mobilenet_v3
+from official.backbones import base, convolutions, mobilenet_v3
 from official.layers import normalization
 from official.weights import (
     download,
@@ -19,6 +19,7 @@ from official.weights import (
     torch_files,
     transfer,
 )
+from official.weights.publishers import base as publishers_base
 
 CHECKPOINTS = ("best", "last")
 PROVENANCE = "weights.json"
@@ -74,7 +75,7 @@ def initialize(
 
 def _locate(
     init_from: str, network: keras.Model, backbone: base.Backbone
-) -> tuple[published.Published | None, pathlib.Path]:
+) -> tuple[publishers_base.Published | None, pathlib.Path]:
     """What is known of the weights, and their file."""
     if not published.is_named(init_from):
         file = _file(pathlib.Path(init_from).expanduser())
@@ -89,7 +90,7 @@ def _locate(
 
 
 def _require_kind(
-    item: published.Published, backbone: base.Backbone, shown: str
+    item: publishers_base.Published, backbone: base.Backbone, shown: str
 ) -> None:
     if type(item.backbone) is not type(backbone):
         raise failures.RequestError(
@@ -111,13 +112,15 @@ def _file(path: pathlib.Path) -> pathlib.Path:
     if not path.exists():
         raise failures.RequestError(
             f"init_from {path}: does not exist (names of published weights begin with "
-            + ", ".join(f"{source}:" for source in published.SOURCES)
+            + ", ".join(f"{source}:" for source in publishers_base.SOURCES)
             + ")"
         )
     return path
 
 
-def _provenance(item: published.Published | None, file: pathlib.Path) -> dict[str, str]:
+def _provenance(
+    item: publishers_base.Published | None, file: pathlib.Path
+) -> dict[str, str]:
     found = {"source": str(file)}
     if item:
         found = item.provenance()
@@ -146,7 +149,7 @@ def _few(result: transfer.Transfer, backbone: base.Backbone) -> Iterator[str]:
 
 
 def _differences(
-    item: published.Published | None,
+    item: publishers_base.Published | None,
     file: pathlib.Path,
     *,
     network: keras.Model,
@@ -180,12 +183,12 @@ def _conventional(file: pathlib.Path, backbone: base.Backbone) -> base.Backbone:
     norm = getattr(backbone, "norm", None)
     if file.suffix == files.CHECKPOINT or norm is None:
         return backbone
-    changes: dict[str, Any] = {"padding": "same", "norm": blocks.Norm()}
+    changes: dict[str, Any] = {"padding": "same", "norm": convolutions.Norm()}
     if file.suffix in torch_files.SUFFIXES:
         # torchvision's V3 keeps TensorFlow's epsilon, timm's does not.
         both = isinstance(backbone, mobilenet_v3.MobileNetV3)
         epsilon = norm.epsilon if both else 1e-5
-        changes = {"padding": "symmetric", "norm": blocks.Norm(epsilon=epsilon)}
+        changes = {"padding": "symmetric", "norm": convolutions.Norm(epsilon=epsilon)}
     known = {field.name for field in dataclasses.fields(backbone)}
     kept = {name: value for name, value in changes.items() if name in known}
     return dataclasses.replace(backbone, **kept)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from official import failures
-from official.backbones import base, blocks, mobilenet_v1, mobilenet_v2, mobilenet_v3
+from official.backbones import base, mobilenet_v1, mobilenet_v2, mobilenet_v3, trunk
 from official.weights import transfer
 
 SUFFIX = ".h5"
@@ -84,13 +84,16 @@ def layer_names(backbone: base.Backbone) -> dict[str, str]:
 
 
 def _names_v1(backbone: mobilenet_v1.MobileNetV1) -> Iterator[tuple[str, str]]:
-    for number, placed in enumerate(blocks.place(backbone.separables(), 32), start=1):
+    placed_blocks = trunk.place(backbone.separables(), 32, norm=backbone.norm)
+    for number, placed in enumerate(placed_blocks, start=1):
         for ours, theirs in _ROLES_V1.items():
             yield f"{placed.name}_{ours}", theirs.format(number)
 
 
 def _names_v2(backbone: mobilenet_v2.MobileNetV2) -> Iterator[tuple[str, str]]:
-    for number, placed in enumerate(blocks.place(backbone.inverted_residuals(), 32)):
+    residuals = backbone.inverted_residuals()
+    placed_blocks = trunk.place(residuals, 32, norm=backbone.norm)
+    for number, placed in enumerate(placed_blocks):
         prefix = f"block_{number}_" if number else "expanded_conv_"
         for ours, theirs in _ROLES_V2.items():
             if number or not ours.startswith("expand"):
@@ -99,7 +102,8 @@ def _names_v2(backbone: mobilenet_v2.MobileNetV2) -> Iterator[tuple[str, str]]:
 
 def _names_v3(backbone: mobilenet_v3.MobileNetV3) -> Iterator[tuple[str, str]]:
     residuals = backbone.inverted_residuals()
-    for number, placed in enumerate(blocks.place(residuals, 32)):
+    placed_blocks = trunk.place(residuals, 32, norm=backbone.norm)
+    for number, placed in enumerate(placed_blocks):
         prefix = f"expanded_conv_{number}_" if number else "expanded_conv_"
         for ours, theirs in _ROLES_V3.items():
             if ours.startswith("squeeze") and not residuals[number].squeezed:

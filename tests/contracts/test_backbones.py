@@ -197,9 +197,9 @@ def test_specs_are_values(kind):
 
 
 def _names(kind) -> dict[str, object]:
-    from official.backbones import blocks
+    from official.backbones import convolutions
 
-    return {kind.__name__: kind, "Norm": blocks.Norm}
+    return {kind.__name__: kind, "Norm": convolutions.Norm}
 
 
 @every_backbone
