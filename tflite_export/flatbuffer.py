@@ -406,9 +406,10 @@ def _options(op: Any) -> dict[str, float]:
 
 
 def _arithmetic(op: Op) -> str:
-    if op.outputs[0].dtype in INTEGER_8:
+    made = op.outputs[0].dtype if op.outputs else ""
+    if made in INTEGER_8:
         return "int8"
-    if op.outputs[0].dtype == "INT16":
+    if made == "INT16":
         return "int16x8"
     weights = op.inputs[1].dtype if len(op.inputs) > 1 else ""
     if weights in INTEGER_8:
