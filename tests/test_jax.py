@@ -37,6 +37,22 @@ for backbone, head in [
     )
     assert np.isfinite(history.history["loss"][0])
     assert not np.array_equal(before, model.get_layer("stem_conv").get_weights()[0])
+
+# Quantization-aware, with the ranges that Keras alone keeps.
+from official.quantization import scheme
+
+plan = scheme.QuantScheme(observe_steps=1)
+aware = plan.apply(model)
+aware.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+random = np.random.default_rng(0)
+for step in range(3):
+    if plan.set_step(aware, step, total_steps=4):
+        aware.make_train_function(force=True)
+    aware.train_on_batch(
+        random.uniform(-1, 1, (4, 32, 32, 3)), np.zeros((4, height, width), "int32")
+    )
+seen = {float(w.numpy()) for w in aware.weights if w.name == "range_count"}
+assert seen == {3.0}, seen
 assert "tensorflow" not in sys.modules
 print("trained")
 """

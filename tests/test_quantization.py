@@ -11,6 +11,7 @@ from official.heads import classification
 from official.layers import batch_norm, fake_quant, hard_swish
 from official.quantization import rewrite, rules, scheme
 from tflite_export import (
+    calibration,
     check,
     conversion,
     flatbuffer,
@@ -325,3 +326,23 @@ def test_without_ranges_only_the_weights_are_rounded(quantized):
     ours = plain.predict_on_batch(images)["logits"]
     theirs = networks.network().predict_on_batch(images)["logits"]
     np.testing.assert_allclose(ours, theirs, atol=0.05 * np.abs(theirs).max())
+
+
+def test_sixteen_bit_activations_end_in_an_int16x8_file_of_the_trained_weights(
+    tmp_path,
+):
+    images = networks.pixels(8)
+    model = _quantized(networks.network(), activation_bits=16)
+    assert model.get_layer("stem_norm_range").symmetric
+    spec = export_spec.Export(precisions=("int16x8",))
+    built = inference.build(model, spec=spec, precision="int16x8")
+    pixels = calibration.collect(images[:, None])
+    content = conversion.convert(built, "int16x8", spec=spec, calibration=pixels)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    check.require(flatbuffer.read(path), precision="int16x8", target=CPU)
+    ours = interpreter.Runner(path)(images)["logits"]
+    theirs = model.predict_on_batch(images)["logits"]
+    floats = networks.network().predict_on_batch(images)["logits"]
+    # Steps of 16 bits are nothing beside the rounding of the weights, which is there.
+    assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs - floats).max()

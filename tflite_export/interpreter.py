@@ -194,8 +194,8 @@ def _no_image(details: list[Any]) -> str | None:
             f"takes images of any size {signature}; export it with a fixed height and "
             "width"
         )
-    if dtype not in (np.uint8, np.int8, np.float32):
-        return f"takes images of {dtype.name}, want uint8, int8 or float32"
+    if dtype not in (np.uint8, np.int8, np.int16, np.float32):
+        return f"takes images of {dtype.name}, want uint8, int8, int16 or float32"
     return None
 
 

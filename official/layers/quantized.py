@@ -165,9 +165,14 @@ class _Gated(Fake):
 
     Attributes:
         limits_inside: Of what is rounded inside, by name.
+        bits: Of the integers.
     """
 
     limits_inside: Mapping[str, tuple[float, float]]
+    bits: int
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bits": self.bits}  # type: ignore[misc]
 
     def rounded(self, values: Any, name: str) -> Any:
         """Values inside, on their grid."""
@@ -178,7 +183,7 @@ class _Gated(Fake):
             keras.ops.cast(values, "float32"),
             low,
             high,
-            bits=8,
+            bits=self.bits,
             narrow=False,
             axis=None,
         )
@@ -195,6 +200,10 @@ class QuantizedHardSwish(_Gated, hard_swish.HardSwish):
 
     limits_inside = types.MappingProxyType({"opened": (0.0, 6.0), "gate": (0.0, 1.0)})
 
+    def __init__(self, *, bits: int = 8, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.bits = bits
+
     def call(self, inputs: Any) -> Any:
         return inputs * self.rounded(self.gate(inputs), "gate")
 
@@ -204,6 +213,10 @@ class QuantizedHardSigmoid(_Gated, hard_swish.HardSigmoid):
     """Hard-sigmoid: ADD with RELU6, and MUL."""
 
     limits_inside = types.MappingProxyType({"opened": (0.0, 6.0)})
+
+    def __init__(self, *, bits: int = 8, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.bits = bits
 
     def call(self, inputs: Any) -> Any:
         return self.gate(inputs)

@@ -266,9 +266,11 @@ class _Rewriting:
             # Fused it is one op, with a range before it and one behind.
             if operation.form == "fused":
                 return graph.renew(operation)
-            return _as(operation, quantized.QuantizedHardSwish)
+            bits = settings.activation_bits
+            return _as(operation, quantized.QuantizedHardSwish, bits=bits)
         if isinstance(operation, hard_swish.HardSigmoid):
-            return _as(operation, quantized.QuantizedHardSigmoid)
+            bits = settings.activation_bits
+            return _as(operation, quantized.QuantizedHardSigmoid, bits=bits)
         return graph.renew(operation)
 
 
