@@ -131,15 +131,7 @@ def observed(network: "keras.Model", pixels: "np.ndarray") -> "keras.Model":
     from official.quantization import rewrite, scheme
 
     quantized = scheme.QuantScheme().apply(network)
-    for fake in rewrite.fakes(quantized):
-        fake.mode = "observe"
-    statistics = {v.path: v.numpy() for v in quantized.weights if "moving" in v.path}
-    quantized(pixels[:16], training=True)
-    for variable in quantized.weights:
-        if variable.path in statistics:
-            variable.assign(statistics[variable.path])
-    for fake in rewrite.fakes(quantized):
-        fake.mode = "quantize"
+    rewrite.observe(quantized, [pixels])
     return quantized
 
 

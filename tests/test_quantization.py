@@ -28,15 +28,7 @@ def _quantized(model, *, images=None, **settings):
     """The network on its grids, its ranges found on some images."""
     rewritten = CPU.rewrite(model, "int8").model
     found = scheme.QuantScheme(**settings).apply(rewritten)
-    for fake in rewrite.fakes(found):
-        fake.mode = "observe"
-    statistics = {w.path: w.numpy() for w in found.weights if "moving" in w.path}
-    found(networks.pixels(8) if images is None else images, training=True)
-    for weight in found.weights:
-        if weight.path in statistics:
-            weight.assign(statistics[weight.path])
-    for fake in rewrite.fakes(found):
-        fake.mode = "quantize"
+    rewrite.observe(found, [networks.pixels(8) if images is None else images])
     return found
 
 
@@ -73,6 +65,22 @@ def test_a_range_ends_each_op_of_the_file_and_no_part_of_one(quantized):
         "block_add",
         "classes",
     ]
+
+
+def test_observing_moves_ranges_and_nothing_else():
+    found = scheme.QuantScheme().apply(CPU.rewrite(networks.network(), "int8").model)
+    before = {w.path: w.numpy() for w in found.weights}
+    rewrite.observe(found, [networks.pixels(4), networks.pixels(8)])
+    changed = [w for w in found.weights if not np.array_equal(w, before[w.path])]
+    assert changed
+    assert all(fake_quant.is_range(weight) for weight in changed)
+    assert float(found.get_layer("stem_norm_range").range_count) == 2
+    values = found.get_layer("stem_norm_range").limits
+    float_norm = keras.Model(
+        networks.network().input, networks.network().get_layer("stem_norm").output
+    )
+    seen = [float_norm.predict_on_batch(networks.pixels(n)) for n in (4, 8)]
+    assert float(values[1]) == pytest.approx(np.mean([x.max() for x in seen]), rel=1e-2)
 
 
 def test_names_and_weights_are_those_of_the_float_network(quantized):

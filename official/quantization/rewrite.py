@@ -7,7 +7,7 @@ quantization of their input.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -127,6 +127,30 @@ def fakes(network: keras.Model) -> Iterator[Any]:
     for layer in network._flatten_layers():
         if isinstance(layer, fake_quant.FakeQuant | quantized.Fake):
             yield layer
+
+
+def observe(network: keras.Model, batches: Iterable[Any]) -> None:
+    """Finds the ranges of a network on images, without training it.
+
+    Args:
+        network: From `quantized_network`; its norms keep their statistics.
+        batches: Images as it takes them, `[B, H, W, 3]`.
+    """
+    norms = [
+        layer
+        for layer in network.layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
+    for layer in norms:
+        layer.trainable = False  # it then computes as in inference
+    for fake in fakes(network):
+        fake.mode = "observe"
+    for images in batches:
+        network(images, training=True)
+    for fake in fakes(network):
+        fake.mode = "quantize"
+    for layer in norms:
+        layer.trainable = True
 
 
 class _Rewriting:
