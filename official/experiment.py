@@ -76,7 +76,9 @@ def quantization_aware(
         learning_rate_share: Of the float experiment's peak.
         weight_decay_share: Of the float experiment's weight decay and L2.
     """
-    optimizer = parent.optimizer
+    optimizer, norm = parent.optimizer, parent.fine_tuning.norm
+    if norm == "reestimate":
+        norm = "train"  # in the end the scheme freezes the statistics
     scheme = scheme_lib.QuantScheme()
     schedule = dataclasses.replace(
         optimizer.schedule,
@@ -91,8 +93,10 @@ def quantization_aware(
             weight_decay=weight_decay_share * optimizer.weight_decay,
             l2=weight_decay_share * optimizer.l2,
         ),
-        trainer=dataclasses.replace(parent.trainer, epochs=epochs, evaluate_every=1),
-        fine_tuning=fine_tuning_lib.FineTuning(norm=parent.fine_tuning.norm),
+        trainer=dataclasses.replace(
+            parent.trainer, epochs=epochs, evaluate_every=1, precision="float32"
+        ),
+        fine_tuning=fine_tuning_lib.FineTuning(norm=norm),
         quantization=scheme,
         export=dataclasses.replace(parent.export, precisions=(scheme.precision,)),
     )

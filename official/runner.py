@@ -88,11 +88,15 @@ def _refuse_another(
     experiment: experiment_lib.Experiment, run_dir: pathlib.Path
 ) -> None:
     _, theirs = experiment_lib.load_run(run_dir)
+    scheme = experiment.quantization
+    # By the length of the training it is known when a network freezes.
+    kept = {"trainer.epochs"} if scheme and scheme.freeze_step is None else set()
+    may_change = [field for field in MAY_CHANGE if field not in kept]
     changed = [
         line
         for line in bindings.difference(experiment, theirs)
         if not line.startswith(
-            tuple(f"{field}{end}" for field in MAY_CHANGE for end in ".: ")
+            tuple(f"{field}{end}" for field in may_change for end in ".: ")
         )
     ]
     if changed:

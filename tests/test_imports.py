@@ -125,6 +125,7 @@ ROWS: list[dict[str, set[str]]] = [
             "official.report",
             "official.tasks",
             "official.training.checkpoints",
+            "official.training.networks",
         },
         "configs": {
             "official.backbones",

@@ -1,5 +1,7 @@
 """Networks on the grids of an integer file: where ranges lie, and what they cost."""
 
+import dataclasses
+
 import export_networks as networks
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ from official import export_spec, graph
 from official.backbones import mobilenet_v2
 from official.heads import classification
 from official.layers import batch_norm, fake_quant, hard_swish
-from official.quantization import rewrite, rules, scheme
+from official.quantization import estimators, rewrite, rules, scheme
 from tflite_export import (
     calibration,
     check,
@@ -26,8 +28,9 @@ CPU = targets_base.find("cpu")
 
 def _quantized(model, *, images=None, **settings):
     """The network on its grids, its ranges found on some images."""
-    rewritten = CPU.rewrite(model, "int8").model
-    found = scheme.QuantScheme(**settings).apply(rewritten)
+    plan = scheme.QuantScheme(**settings)
+    rewritten = targets_base.find(plan.target).rewrite(model, plan.precision).model
+    found = plan.apply(rewritten)
     rewrite.observe(found, [networks.pixels(8) if images is None else images])
     return found
 
@@ -145,34 +148,78 @@ def test_a_rule_that_decides_nothing_is_an_error():
     with pytest.raises(
         ValueError, match=r"'C9_.\*'\) decides nothing: no layer has it"
     ):
-        rules.resolve((rules.Rule(layers="C9_.*"),), names)
-    both = (rules.Rule(layers=".*"), rules.Rule(layers="C1_.*"))
+        rules.resolve((rules.Rule(layers="C9_.*", weight_bits=4),), names)
+    both = tuple(rules.Rule(layers=x, weight_bits=4) for x in (".*", "C1_.*"))
     with pytest.raises(ValueError, match="earlier rules match all of them"):
         rules.resolve(both, names)
 
 
-def test_rules_choose_bits_and_leave_layers_in_floats():
+def test_rules_choose_bits_and_ranges():
     model = _quantized(
         networks.network(),
         rules=(
-            rules.Rule(layers="stem_conv", weight_bits=4),
-            rules.Rule(layers="classes", quantize=False),
-            rules.Rule(layers="block_add", symmetric_activations=True),
+            rules.Rule(layers="classes", weight_bits=4),
+            # A layer in the midst of an op speaks for the range at its end.
+            rules.Rule(layers="stem_conv", symmetric_activations=True),
+            rules.Rule(layers=".*", weight_bits=7),
         ),
     )
-    assert model.get_layer("stem_conv").weight_bits == 4
-    assert type(model.get_layer("classes")) is keras.layers.Conv2D
-    assert "classes_range" not in [layer.name for layer in model.layers]
-    low, high = map(float, model.get_layer("block_add_range").limits)
+    bits = {
+        layer.name: layer.weight_bits
+        for layer in model.layers
+        if hasattr(layer, "weight_bits")
+    }
+    assert bits.pop("classes") == 4
+    assert bits.pop("stem_conv") == 8  # its rule says nothing of weights
+    assert set(bits.values()) == {7}
+    low, high = map(float, model.get_layer("stem_norm_range").limits)
     assert -low == pytest.approx(high, rel=0.01)
+    low, high = map(float, model.get_layer("block_add_range").limits)
+    assert -low != pytest.approx(high, rel=0.01)
 
 
-def test_an_unknown_layer_is_named_with_the_way_out():
-    model = networks.with_layer(keras.layers.ELU(name="odd"))
-    with pytest.raises(ValueError, match="layer 'odd': nothing is known of ELU"):
-        scheme.QuantScheme().apply(model)
-    left = scheme.QuantScheme(rules=(rules.Rule(layers="odd", quantize=False),))
-    assert left.apply(model).get_layer("odd")
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            {"layers": "block_add", "weight_bits": 4},
+            "its weight_bits decides nothing: no layer that it decides on has a kernel",
+        ),
+        (
+            {"layers": "block_gate", "symmetric_activations": True},
+            "its symmetric_activations decides nothing",  # hard-sigmoid gives 0 to 1
+        ),
+    ],
+)
+def test_a_field_of_a_rule_that_decides_nothing_is_an_error(rule, message):
+    wrong = scheme.QuantScheme(rules=(rules.Rule(**rule),))
+    with pytest.raises(ValueError, match=message):
+        wrong.apply(CPU.rewrite(networks.network(), "int8").model)
+
+
+def test_a_rule_that_says_nothing_is_an_error():
+    with pytest.raises(ValueError, match="says nothing: set weight_bits or"):
+        rules.Rule(layers="classes")
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (keras.layers.ELU(name="odd"), "layer 'odd': nothing is known of ELU"),
+        (
+            keras.layers.Conv2D(4, 1, activation="relu", name="odd"),
+            "layer 'odd' has an activation inside; give it a layer of its own",
+        ),
+        (
+            keras.layers.Dense(4, name="odd"),
+            "layer 'odd': a Dense on .* make it a convolution of 1x1",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_layer_without_an_integer_form_is_named_with_the_way_out(layer, message):
+    with pytest.raises(ValueError, match=message):
+        scheme.QuantScheme().apply(networks.with_layer(layer))
 
 
 @pytest.mark.parametrize(
@@ -354,3 +401,29 @@ def test_sixteen_bit_activations_end_in_an_int16x8_file_of_the_trained_weights(
     floats = networks.network().predict_on_batch(images)["logits"]
     # Steps of 16 bits are nothing beside the rounding of the weights, which is there.
     assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs - floats).max()
+
+
+@pytest.mark.parametrize("name", ["edgetpu", "gpu", "micro", "npu"])
+def test_for_every_target_the_file_is_integer_and_within_one_step(name, tmp_path):
+    target = targets_base.find(name)
+    model = _quantized(networks.network(), target=name)
+    spec = target.adapt(export_spec.Export(precisions=("int8",), target=name)).spec
+    built = inference.build(model, spec=spec, precision="int8")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(conversion.convert(built, "int8", spec=spec))
+    check.require(flatbuffer.read(path), precision="int8", target=target)
+    report = op_parity.compare(path, built, networks.pixels(1))
+    assert report.worst <= 1
+
+
+def test_another_estimator_rounds_kernels_in_training_alone():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Zero(estimators.Estimator):
+        def __call__(self, values, low, high, *, bits, narrow, axis):
+            return 0 * values
+
+    plan = scheme.QuantScheme(estimator=Zero())
+    model = CPU.rewrite(networks.network(), "int8").model
+    trained, judged = plan.apply(model, training=True), plan.apply(model)
+    assert not np.any(trained.get_layer("stem_conv").rounded_weights())
+    assert np.any(judged.get_layer("stem_conv").rounded_weights())

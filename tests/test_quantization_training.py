@@ -14,9 +14,9 @@ import small
 
 from official import bindings, experiment, failures, gin, runner
 from official.layers import fake_quant
-from official.quantization import scheme
+from official.quantization import rewrite, scheme
 from official.training import callbacks, checkpoints, networks, preparation, session
-from tflite_export import export
+from tflite_export import export, flatbuffer, interpreter
 
 SCHEME = scheme.QuantScheme(observe_steps=2, freeze_step=6)
 
@@ -133,6 +133,19 @@ def test_other_files_of_it_are_quantized_after_training_and_it_says_so(
 ):
     export.run(_aware(floats), run_dir=aware, precisions=("float32",))
     said = " ".join(capsys.readouterr().out.split())
+    file = flatbuffer.read(aware / "export" / "model_float32.tflite")
+    assert file.precision == "float32"
+    network = checkpoints.inference_network(_aware(floats), aware)
+    plain = rewrite.without_ranges(network, rounded=False)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    np.testing.assert_allclose(
+        interpreter.Runner(file.path)(images.astype(np.float32))["logits"],
+        plain.predict_on_batch(images)["logits"],
+        atol=1e-4,
+    )
+    rows = json.loads((aware / "result.json").read_text())["rows"]
+    assert [row["name"] for row in rows[:2]] == ["Keras, float form", "float32"]
+    assert "Keras" in [row["name"] for row in rows[2:]]  # what it was trained as
     assert "trained for int8 on 'cpu': for float32 on 'cpu' its float weights" in said
     with pytest.raises(
         failures.RequestError, match="export them in a command of their"
@@ -149,8 +162,46 @@ def test_without_epochs_there_are_no_ranges(floats):
         preparation.model(wrong, fresh=True)
 
 
+@pytest.mark.parametrize(
+    ("binding", "message"),
+    [
+        ("quantization.observe_steps = 9", "none would be left that quantizes"),
+        ("export.precisions = ('float32', 'int8')", "trains for one file"),
+        ("export.target = 'gpu'", "set export.target = 'cpu'"),
+        ("trainer.precision = 'mixed_bfloat16'", "set trainer.precision = 'float32'"),
+        ("fine_tuning.norm = 'reestimate'", "set fine_tuning.norm = 'train'"),
+    ],
+)
+def test_settings_that_contradict_the_scheme_end_before_training(
+    binding, message, floats
+):
+    lines = ["quantization.freeze_step = None", binding]
+    wrong = bindings.apply(_aware(floats), map(gin.parse_setting, lines))
+    with pytest.raises(failures.RequestError, match=message):
+        preparation.model(wrong, fresh=True)
+
+
+def test_random_weights_are_warned_of(floats, capsys):
+    wrong = dataclasses.replace(_aware(floats), init_from=None)
+    preparation.model(wrong, fresh=True)
+    assert "starts from random weights: set init_from" in capsys.readouterr().out
+
+
+def test_more_epochs_of_a_frozen_network_are_another_run(aware, floats):
+    plan = dataclasses.replace(SCHEME, freeze_step=None)
+    folder = aware.with_name("unset")
+    shutil.copytree(aware, folder)
+    first = dataclasses.replace(_aware(floats, checkpoint_steps=1), quantization=plan)
+    (folder / "config.gin").write_text(experiment.dump(first, "small"))
+    longer = dataclasses.replace(
+        first, trainer=dataclasses.replace(first.trainer, epochs=6)
+    )
+    with pytest.raises(failures.RequestError, match=r"trainer\.epochs"):
+        _run(longer, folder)
+
+
 def test_a_wrong_rule_ends_before_training(floats):
-    rule = "quantization.rules = (@Rule(layers='nothing'),)"
+    rule = "quantization.rules = (@Rule(layers='nothing', weight_bits=4),)"
     wrong = bindings.apply(_aware(floats), [gin.parse_setting(rule)])
     with pytest.raises(
         failures.RequestError, match=r"quantization: Rule.* decides nothing"
@@ -168,7 +219,7 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2)
 import dataclasses
 import small
-from official.quantization import scheme
+from official.quantization import rewrite, scheme
 from official.training import checkpoints, preparation, session, strategy
 two = strategy.Mirrored(devices=("CPU:0", "CPU:1"))
 trained = dataclasses.replace(

@@ -58,7 +58,9 @@ def run(
     """
     experiment = _with(experiment, precisions, target)
     network = checkpoints.inference_network(experiment, run_dir, checkpoint)
+    shown = parity.KERAS
     if experiment.quantization is not None and not _as_trained(experiment):
+        shown = f"{parity.KERAS}, float form"
         network = rewrite.without_ranges(network, rounded=False)
         experiment = dataclasses.replace(experiment, quantization=None)
     _remove_stale(run_dir / "export", checkpoints.path(run_dir, checkpoint))
@@ -79,7 +81,7 @@ def run(
     )
     figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
     made = findings.for_hardware(files, figures, experiment.export.target)
-    rows = results_lib.rows(results, verdicts, figures)
+    rows = results_lib.rows(results, verdicts, figures, reference=shown)
     reference = results[parity.KERAS]
     results_lib.write(
         experiment,
@@ -162,7 +164,11 @@ def write(
             palette=experiment.dataset.palette,
             float_layers=float_layers,
         )
-        description |= {"target": spec.target, "changes": list(rewritten.changes)}
+        description |= {
+            "target": spec.target,
+            "changes": list(rewritten.changes),
+            "quantization": _quantization(experiment, precision),
+        }
         atomic.write(path, content)
         results_lib.write_json(sidecar.path_of(path), description)
         if warning := description["mediapipe"]["warning"]:
@@ -247,6 +253,13 @@ def _with(
     for change in changes:
         terminal.console.print(f"target {spec.target}: {change}")
     return dataclasses.replace(experiment, export=spec)
+
+
+def _quantization(experiment: experiment_lib.Experiment, precision: str) -> str:
+    """How integers came into a file, in words for people."""
+    if precision not in export_spec.INTEGER:
+        return "none"
+    return "post-training" if experiment.quantization is None else "trained with it"
 
 
 def _as_trained(experiment: experiment_lib.Experiment) -> bool:

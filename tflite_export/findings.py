@@ -9,8 +9,10 @@ import keras
 
 from official import experiment as experiment_lib
 from official import export_spec
+from official.quantization import rewrite
 from official.report import layer_errors as errors_report
 from official.report import terminal
+from official.training import networks
 from tflite_export import (
     benchmark,
     check,
@@ -34,10 +36,14 @@ def graph(
 ) -> tuple[targets_base.Rewritten, inference.Graph]:
     """The network for its target, and what the file of a precision is made from."""
     spec = experiment.export
-    # What was trained quantization-aware was rewritten before its training.
-    rewritten = targets_base.Rewritten(network, ())
+    target = targets_base.find(spec.target)
     if experiment.quantization is None:
-        rewritten = targets_base.find(spec.target).rewrite(network, precision)
+        rewritten = target.rewrite(network, precision)
+    else:
+        # It was rewritten before its training.
+        before = networks.build_float(experiment, training=False)
+        changes = target.rewrite(before, precision).changes
+        rewritten = targets_base.Rewritten(network, changes)
     built = inference.build(
         rewritten.model,
         spec=spec,
@@ -92,6 +98,10 @@ def measure_layers(
         if precision not in export_spec.INTEGER:
             continue
         _, built = graph(experiment, network, precision)
+        if rewrite.is_quantized(built.model):
+            # Against the network without any rounding.
+            plain = rewrite.without_ranges(built.model, rounded=False)
+            built = dataclasses.replace(built, model=plain)
         images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
         report = layer_errors.measure(path, built, images)
         found[name] = dataclasses.asdict(report)
@@ -124,9 +134,10 @@ def compare_ops(
         images = examples.evaluation_images(experiment, count=_COMPARED_IMAGES)
         found = op_parity.compare(path, built, images)
         terminal.console.print(
-            f"{name}: {len(found.comparisons)} ops compared with the Keras model, each "
-            f"on the file's own inputs: {100 * found.exact:.2f} % of the values equal, "
-            f"the others off by {found.worst} of 255 steps at most"
+            f"{name}: {len(found.comparisons)} of {found.ops} ops compared with the "
+            "Keras model (the others only move values), each on the file's own inputs: "
+            f"{100 * found.exact:.2f} % of the values equal, the others off by "
+            f"{found.worst} of 255 steps at most"
         )
         bad = [c for c in found.comparisons if c.worst > 1]
         if bad:

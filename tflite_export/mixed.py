@@ -14,11 +14,10 @@ import numpy as np
 
 from official import export_spec, failures
 from official.report import terminal
-from tflite_export import conversion, flatbuffer, inference
+from tflite_export import conversion, flatbuffer, inference, multiply_adds
 
 _IMAGES = 8
 _SHOWN = 12
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -178,15 +177,6 @@ def _costs(file: flatbuffer.File) -> dict[str, float]:
     for op in file.ops:
         values = [t for t in (*op.inputs, *op.outputs) if not t.constant]
         border[op.layer] += sum(np.prod(t.shape, dtype=float) for t in values)
-        work[op.layer] += _multiply_adds(op)
+        work[op.layer] += multiply_adds.of(op)
     total = sum(work.values()) + sum(border.values())
     return {layer: (work[layer] + border[layer]) / total for layer in work}
-
-
-def _multiply_adds(op: flatbuffer.Op) -> float:
-    if op.name not in _WEIGHTED or len(op.inputs) < 2:
-        return 0.0
-    weights, result = op.inputs[1], op.outputs[0]
-    # Each weight is used once at every place of the output.
-    places = np.prod(result.shape[:-1], dtype=float)
-    return places * np.prod(weights.shape, dtype=float)

@@ -59,7 +59,8 @@ def _head(
     yield (
         f"{type(task).__name__} with {type(task.backbone).__name__} into "
         f"{len(names)} classes, as a LiteRT (TFLite) file of precision "
-        f"{description['precision']}. Classes: {_listed(names)}."
+        f"{description['precision']} ({_integers(description)}). Classes: "
+        f"{_listed(names)}."
     )
     yield ""
     taker = description["mediapipe"]["task"]
@@ -174,3 +175,12 @@ def processor() -> str:
         found = [line.partition(":")[2] for line in lines if "model name" in line]
         name = found[0].strip() if found else name
     return f"{name} ({platform.machine()}, {os.cpu_count()} threads in all)"
+
+
+def _integers(description: Mapping[str, Any]) -> str:
+    """How integers came into the file."""
+    return {
+        "none": "no quantization",
+        "post-training": "quantized after training",
+        "trained with it": "trained quantization-aware",
+    }[description["quantization"]]

@@ -22,6 +22,8 @@ from official.layers import fake_quant, quantized_attention
 from official.quantization import rewrite, rules
 from tflite_export import calibration, flatbuffer, inference, quiet
 
+# Ops that only move values: what is wrong with them is seen where these are read.
+_MOVES = ("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "STRIDED_SLICE", "PAD")
 _INTEGERS = ("INT8", "UINT8", "INT16", "INT32")
 
 
@@ -51,8 +53,8 @@ class Report:
     Attributes:
         comparisons: In the order of the network.
         ops: Of the file that compute (not QUANTIZE or DEQUANTIZE at its ends).
-        unmatched: Those of them whose tensors no layer was found for. They are compared
-            too, as part of the op that reads them.
+        unmatched: Those of them whose tensors no layer was found for, but for ops that
+            only move values. They are compared too, as part of the op that reads them.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -88,8 +90,7 @@ def compare(
     file = flatbuffer.read(path)
     loaded = _load(path)
     found = _tensors(file, built.model)
-    if not found:
-        raise failures.RequestError(f"{path}: no tensor belongs to a layer")
+    _require_ends(found, built.model, path)
     run = _Run(built, found, loaded)
     for image in images:
         _set(loaded, file, image)
@@ -103,9 +104,26 @@ def compare(
         unmatched=tuple(
             f"{op.name} of {op.layer or '?'}"
             for op in computing
-            if not any(output.index in seen for output in op.outputs)
+            if op.name not in _MOVES
+            and not any(output.index in seen for output in op.outputs)
         ),
     )
+
+
+def _require_ends(
+    found: Mapping[str, "_Place"], model: keras.Model, path: pathlib.Path
+) -> None:
+    """Every output must be compared, so that nothing before it can be wrong unseen."""
+    missing = [
+        node.name
+        for node in graph.nodes(model)
+        if node.is_output and node.name not in found
+    ]
+    if missing:
+        raise failures.RequestError(
+            f"{path}: no tensor of the file belongs to the output of layer "
+            f"{missing[0]!r}: is it the file of this network?"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

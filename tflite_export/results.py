@@ -18,9 +18,15 @@ def rows(
     results: Mapping[str, evaluation.Result],
     verdicts: Mapping[str, parity.Verdict],
     figures: Mapping[str, benchmark.Figures],
+    *,
+    reference: str,
 ) -> list[result.Row]:
-    """A row for the Keras model, then one for each file."""
-    return [_keras_row(results[parity.KERAS])] + [
+    """A row for the Keras model, then one for each file.
+
+    Args:
+        reference: Name of the first row.
+    """
+    return [_keras_row(reference, results[parity.KERAS])] + [
         _file_row(name, results[name], verdicts[name], figures[name])
         for name in verdicts
     ]
@@ -91,8 +97,8 @@ def write_json(path: pathlib.Path, content: Any) -> None:
     atomic.write(path, json.dumps(content, indent=1) + "\n")
 
 
-def _keras_row(result: evaluation.Result) -> result.Row:
-    return {"name": parity.KERAS, "metrics": finite(result.metrics)}
+def _keras_row(name: str, result: evaluation.Result) -> result.Row:
+    return {"name": name, "metrics": finite(result.metrics)}
 
 
 def _file_row(

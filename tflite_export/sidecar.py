@@ -161,9 +161,14 @@ def _normalization(tensor: flatbuffer.Tensor, graph: inference.Graph) -> str:
         return "part of the file; feed the values as they are"
     zero_point = tensor.zero_points[0] + (128 if tensor.dtype == "INT8" else 0)
     half = zero_point * graph.scale + graph.offset
-    return (
+    read = (
         "part of the file, as the quantisation of its input; feed the values as they "
-        f"are. A pixel is read as (pixel - {zero_point}) * {graph.scale:.8f}; training "
+        f"are. A pixel is read as (pixel - {zero_point}) * {graph.scale:.8f}"
+    )
+    if abs(half) < 1e-3 * graph.scale:
+        return f"{read}, as in training"
+    return (
+        f"{read}; training "
         f"had pixel * {graph.scale:.8f} {graph.offset:+g}. The difference of "
         f"{-half:+.5f} (half a level) comes of the zero point being an integer"
     )

@@ -179,7 +179,7 @@ class _Gated(Fake):
         if self.mode == "observe":
             return values
         low, high = self.limits_inside[name]
-        found = fake_quant.straight_through(
+        found = self.rounding(
             keras.ops.cast(values, "float32"),
             low,
             high,

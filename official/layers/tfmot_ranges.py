@@ -93,11 +93,6 @@ class MovingRange:
             narrow_range=quantizer.narrow_range,
         )
 
-    def apply(self, values: Any) -> Any:
-        """The values rounded within the range as it is."""
-        weights = {"min_var": self.low.value, "max_var": self.high.value}
-        return self._quantizer(values, False, weights)
-
 
 @functools.cache
 def _quant_ops() -> ModuleType:

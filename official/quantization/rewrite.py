@@ -27,6 +27,13 @@ from official.quantization.rules import Kind
 NORMALIZE = "normalize"
 """The layer that scales pixels 0..255; what it gives is what a file is fed."""
 
+_FIELDS = {
+    "weight_bits": "no layer that it decides on has a kernel",
+    "symmetric_activations": "no layer that it decides on is in an op whose range is "
+    "found in training",
+}
+"""What a rule can say, and why it may say that in vain."""
+
 _OWN_RANGES = (Kind.SAME, Kind.ATTENTION, Kind.IDS)
 
 
@@ -53,11 +60,12 @@ def quantized_network(
     """The network with rounded weights and activations, weights included.
 
     Raises:
-        ValueError: If a layer is of a class that nothing is known of, or a rule
-            decides nothing.
+        ValueError: If a layer is of a class that nothing is known of, or a rule or one
+            of its fields decides nothing.
     """
     rewriting = _Rewriting(network, settings, user_rules)
     rewritten = graph.rebuild(network, rewriting.visit)
+    rewriting.require_used(user_rules)
     for layer in rewritten.layers:
         if layer.weights and not isinstance(layer, fake_quant.FakeQuant):
             original = network.get_layer(layer.name).get_weights()
@@ -163,13 +171,13 @@ class _Rewriting:
         found = graph.nodes(network)
         self._settings = settings
         self._rules = rules.resolve(user_rules, [node.name for node in found])
-        self._kinds: dict[str, Kind | None] = {}
+        self._used: set[tuple[str, str]] = set()
+        self._kinds: dict[str, Kind] = {}
         # What is computed before the last range: the kinds of an unfinished op.
         self._open: dict[str, bool] = {}
         makers: dict[int, str] = {}
         for node in found:
-            sources = [makers[id(t)] for t in node.inputs if id(t) in makers]
-            self._kinds[node.name] = self._kind(node, sources)
+            self._kinds[node.name] = rules.kind(node.operation)
             makers.update({id(tensor): node.name for tensor in node.outputs})
         self._found = {node.name: node for node in found}
         for node in found:
@@ -178,18 +186,20 @@ class _Rewriting:
         self._kernels = {
             node.name: self._follows_kernel(node, makers) for node in found
         }
-
-    def _kind(self, node: graph.Node, sources: list[str]) -> Kind | None:
-        """None for a layer that stays as it is."""
-        rule = self._rules.get(node.name)
-        if rule is not None and not rule.quantize:
-            return None
-        return rules.kind(node.operation)
+        # The layers of the op that each layer is in, up to this one.
+        self._layers: dict[str, tuple[str, ...]] = {}
+        for node in found:
+            source = makers.get(id(node.inputs[0]))
+            before = source if source and self._open[source] else None
+            self._layers[node.name] = (
+                *(self._layers[before] if before else ()),
+                node.name,
+            )
 
     def _continues(self, node: graph.Node) -> bool:
         """Whether the op that a node is in goes on with the one that reads it."""
         reader = node.only_consumer
-        if reader is None or self._kinds[reader.name] is None:
+        if reader is None:
             return False
         kind, after = self._kinds[node.name], self._kinds[reader.name]
         if kind is Kind.NORM or kind is Kind.SCALE:
@@ -225,8 +235,6 @@ class _Rewriting:
         if any(id(tensor) in self._inputs for tensor in node.inputs):
             # The images of a network that does not scale pixels itself.
             args = (self._ranged(args[0], "images"), *args[1:])
-        if kind is None:
-            return graph.copy(node, args, kwargs)
         outputs = self._layer(node, kind)(*args, **kwargs)
         if kind in _OWN_RANGES or self._open[node.name]:
             return outputs
@@ -236,10 +244,10 @@ class _Rewriting:
     def _ranged(
         self, values: Any, name: str, *, fixed: tuple[float, float] | None = None
     ) -> Any:
-        settings, rule = self._settings, self._rules.get(name)
-        symmetric = settings.symmetric
-        if rule is not None and rule.symmetric_activations is not None:
-            symmetric = rule.symmetric_activations
+        settings, symmetric = self._settings, self._settings.symmetric
+        for layer in self._layers.get(name, ()):
+            found = None if fixed else self._of_rule(layer, "symmetric_activations")
+            symmetric = symmetric if found is None else found
         return fake_quant.FakeQuant(
             bits=settings.activation_bits,
             symmetric=symmetric,
@@ -257,20 +265,38 @@ class _Rewriting:
         bounds = -zero_point * layer.scale, (255 - zero_point) * layer.scale
         return self._ranged(shifted(*args), layer.name, fixed=bounds)
 
+    def _of_rule(self, layer: str, field: str) -> Any:
+        """What the layer's rule says, which is then known to decide something."""
+        rule = self._rules.get(layer)
+        found = None if rule is None else getattr(rule, field)
+        if rule is not None and found is not None:
+            self._used.add((rule.layers, field))
+        return found
+
+    def require_used(self, user_rules: tuple[rules.Rule, ...]) -> None:
+        """Raises a ValueError if a field of a rule has decided nothing."""
+        for rule in user_rules:
+            for field, where in _FIELDS.items():
+                wanted = getattr(rule, field) is not None
+                if wanted and (rule.layers, field) not in self._used:
+                    raise ValueError(
+                        f"Rule(layers={rule.layers!r}): its {field} decides nothing: "
+                        f"{where}"
+                    )
+
     def _layer(self, node: graph.Node, kind: Kind) -> Any:
         operation, settings = node.operation, self._settings
         if kind is Kind.SCALE and not self._kernels[node.name]:
             raise ValueError(
-                f"layer {node.name!r}: a LayerScale that no convolution precedes alone "
-                "has no integer form here"
+                f"layer {node.name!r}: a LayerScale has an integer form here only "
+                "right behind a convolution (or its norm) that nothing else reads"
             )
         if isinstance(operation, batch_norm.BatchNormalization):
             if not self._kernels[node.name]:
                 return _as(operation, quantized.QuantizedNorm)
             return graph.renew(operation)
         if kind is Kind.KERNEL:
-            rule = self._rules.get(node.name)
-            bits = rule.weight_bits if rule else None
+            bits = self._of_rule(node.name, "weight_bits")
             return _as(
                 operation,
                 _weighted(operation),

@@ -20,14 +20,12 @@ class Rule:
 
     Attributes:
         layers: Regular expression that matches the whole name of a layer.
-        quantize: Whether the layer computes in integers. Left in floats, it does so in
-            the file, too, which is then not integer-only.
         weight_bits: 4 to 8, or None: as the scheme.
-        symmetric_activations: Range of the output around zero, or None.
+        symmetric_activations: Whether the range of the op that the layer is in, or
+            ends, lies around zero; or None: as the scheme.
     """
 
     layers: str
-    quantize: bool = True
     weight_bits: int | None = None
     symmetric_activations: bool | None = None
 
@@ -40,6 +38,11 @@ class Rule:
             ) from error
         if self.weight_bits is not None:
             check_weight_bits(self, self.weight_bits)
+        if self.weight_bits is None and self.symmetric_activations is None:
+            raise ValueError(
+                f"Rule(layers={self.layers!r}) says nothing: set weight_bits or "
+                "symmetric_activations"
+            )
 
 
 def check_weight_bits(spec: object, bits: int) -> None:
@@ -134,12 +137,27 @@ def kind(layer: Any) -> Kind:
         return Kind.RELU if name in _RELUS else Kind.BOUNDARY
     for known, found in _KINDS:
         if isinstance(layer, known):
+            _require_plain(layer)
             return found
     raise ValueError(
         f"layer {layer.name!r}: nothing is known of {type(layer).__name__} in integer "
-        "files; add it to official/quantization/rules.py, or leave it in floats with "
-        f"quantization.rules = (@Rule(layers={layer.name!r}, quantize=False),)"
+        "files; build the network of other layers, or add the class to "
+        "official/quantization/rules.py"
     )
+
+
+def _require_plain(layer: Any) -> None:
+    """A range has its place between a kernel and what follows, if they are apart."""
+    activation = getattr(layer, "activation", None)
+    if activation is not None and keras.activations.serialize(activation) != "linear":
+        raise ValueError(
+            f"layer {layer.name!r} has an activation inside; give it a layer of its own"
+        )
+    if isinstance(layer, keras.layers.Dense) and len(layer.input.shape) != 2:
+        raise ValueError(
+            f"layer {layer.name!r}: a Dense on {layer.input.shape} has no integer form "
+            "here; make it a convolution of 1x1"
+        )
 
 
 def fixed_range(layer: Any) -> tuple[float, float] | None:

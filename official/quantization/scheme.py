@@ -27,7 +27,8 @@ class QuantScheme:
             target is quantized after training, from the float weights.
         rules: What holds for some layers; the first that matches a layer counts.
         weight_bits: 4 to 8; with fewer than 8 an int8 file uses every n-th level.
-        activation_bits: 8, or 16 (around zero), for files of "int16x8".
+        activation_bits: 8, or 16 (around zero), for files of "int16x8". The converter
+            takes trained weights there, and finds 16-bit ranges by itself.
         symmetric_activations: Ranges around zero.
         range_decay: Share of its range that a batch leaves as it was.
         observe_steps: So many steps, the first, train in floats while ranges are found.
@@ -73,11 +74,12 @@ class QuantScheme:
         """The export precision that the network is trained for."""
         return "int8" if self.activation_bits == 8 else "int16x8"
 
-    def apply(self, network: keras.Model) -> keras.Model:
+    def apply(self, network: keras.Model, *, training: bool = False) -> keras.Model:
         """The network on its grids, weights included; `network` is left as it is.
 
         Args:
             network: Float, flat, rewritten for the target.
+            training: Give rounding the estimator's gradient.
 
         Raises:
             ValueError: If a layer is of a class that nothing is known of, or a rule
@@ -90,8 +92,9 @@ class QuantScheme:
             decay=self.range_decay,
         )
         quantized = rewrite.quantized_network(network, settings, self.rules)
-        for fake in rewrite.fakes(quantized):
-            fake.rounding = self.estimator
+        if training:
+            for fake in rewrite.fakes(quantized):
+                fake.rounding = self.estimator
         return quantized
 
     def set_step(self, network: keras.Model, step: int, *, total_steps: int) -> bool:
@@ -105,7 +108,7 @@ class QuantScheme:
             Whether this changed anything: a compiled step is then out of date.
         """
         mode = "observe" if step < self.observe_steps else "quantize"
-        frozen = step >= self._freeze_step(total_steps)
+        frozen = step >= self.freezes_at(total_steps)
         changed = False
         for fake in rewrite.fakes(network):
             changed = changed or fake.mode != mode
@@ -119,7 +122,8 @@ class QuantScheme:
                     layer.use_batch_statistics = False
         return changed
 
-    def _freeze_step(self, total_steps: int) -> int:
+    def freezes_at(self, total_steps: int) -> int:
+        """The step from which ranges and statistics stay as they are."""
         if self.freeze_step is not None:
             return self.freeze_step
         return max(self.observe_steps + 1, round(0.75 * total_steps))

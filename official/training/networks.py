@@ -20,7 +20,8 @@ def build(experiment: "experiment_lib.Experiment", *, training: bool) -> keras.M
     Raises:
         RequestError: If it cannot be built or quantized as asked for.
     """
-    return quantized(experiment, build_float(experiment, training=training))
+    network = build_float(experiment, training=training)
+    return quantized(experiment, network, training=training)
 
 
 def build_float(
@@ -37,7 +38,7 @@ def build_float(
 
 
 def quantized(
-    experiment: "experiment_lib.Experiment", network: keras.Model
+    experiment: "experiment_lib.Experiment", network: keras.Model, *, training: bool
 ) -> keras.Model:
     """A network from `build_float` on the grids of its file, weights included.
 
@@ -51,6 +52,6 @@ def quantized(
         return network
     rewritten = targets.find(scheme.target).rewrite(network, scheme.precision)
     try:
-        return scheme.apply(rewritten.model)
+        return scheme.apply(rewritten.model, training=training)
     except ValueError as error:
         raise failures.RequestError(f"quantization: {error}") from error

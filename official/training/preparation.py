@@ -10,6 +10,7 @@ from official import failures
 from official.report import terminal
 from official.training import fine_tuning, networks, teacher, trainable
 from official.weights import initialize
+from tflite_export.targets import base as targets
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -58,18 +59,49 @@ def model(
 
 
 def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
-    if experiment.quantization is None:
+    """Settings that a quantization scheme rules out: found before training, not after.
+
+    Raises:
+        RequestError: Names the settings and the way out.
+    """
+    scheme, spec = experiment.quantization, experiment.export
+    if scheme is None:
         return
-    if not experiment.trainer.epochs:
+    trainer = experiment.trainer
+    if not trainer.epochs:
         raise failures.RequestError(
             "trainer.epochs = 0 trains nothing, and the ranges of a quantization "
             "scheme are found in training: set trainer.epochs, or quantization = None "
             "for post-training quantization"
         )
+    if total_steps(experiment) <= scheme.observe_steps:
+        raise failures.RequestError(
+            f"quantization.observe_steps = {scheme.observe_steps}: the training has "
+            f"{total_steps(experiment)} steps, and none would be left that quantizes; "
+            "set fewer, or more trainer.epochs"
+        )
     if experiment.fine_tuning.norm == "reestimate":
         raise failures.RequestError(
             "fine_tuning.norm = 'reestimate' measures what quantization-aware training "
             "freezes: set fine_tuning.norm = 'train' or 'inference'"
+        )
+    if trainer.precision != "float32":
+        raise failures.RequestError(
+            f"trainer.precision = {trainer.precision!r} rounds to coarser grids than "
+            "int8 has in places: set trainer.precision = 'float32' for "
+            "quantization-aware training"
+        )
+    if spec.target != scheme.target or spec.precisions != (scheme.precision,):
+        raise failures.RequestError(
+            f"a quantization scheme for {scheme.precision} on {scheme.target!r} trains "
+            f"for one file; set export.target = {scheme.target!r} and "
+            f"export.precisions = ({scheme.precision!r},); other files of the run are "
+            "made by `python -m tflite_export export` afterwards"
+        )
+    if targets.find(scheme.target).adapt(spec).spec.precisions != spec.precisions:
+        raise failures.RequestError(
+            f"quantization.target = {scheme.target!r} runs no {scheme.precision} "
+            "files: set another quantization.activation_bits or target"
         )
 
 
@@ -95,7 +127,7 @@ def _network(
     network = networks.build_float(experiment, training=True)
     # Before it is rewritten for a target, which may give weights another shape.
     provenance = _initialize(experiment, network) if fresh else {}
-    return networks.quantized(experiment, network), provenance
+    return networks.quantized(experiment, network, training=True), provenance
 
 
 def _initialize(
@@ -103,6 +135,11 @@ def _initialize(
 ) -> dict[str, str]:
     """Sets the weights to start from; what is known of them."""
     if not experiment.init_from:
+        if experiment.quantization is not None:
+            terminal.console.print(
+                "warning: quantization-aware training starts from random weights: set "
+                "init_from to the folder of a float run"
+            )
         if experiment.fine_tuning.keeps_something:
             terminal.console.print(
                 "warning: fine_tuning keeps weights or statistics that nothing has "

@@ -72,7 +72,7 @@ def transfer(
     """
     taken, skipped, random = [], [], []
     for layer in network.layers:
-        found = [arrays.get(weight.path) for weight in layer.weights]
+        found = [_fitting(weight, arrays.get(weight.path)) for weight in layer.weights]
         # Ranges of a network that trains quantization-aware are found in its training.
         fresh = all(map(fake_quant.is_range, layer.weights))
         if not found or (fresh and any(array is None for array in found)):
@@ -87,6 +87,16 @@ def transfer(
     return Transfer(
         source=source, taken=tuple(taken), skipped=tuple(skipped), random=tuple(random)
     )
+
+
+def _fitting(weight: keras.Variable, array: np.ndarray | None) -> np.ndarray | None:
+    """The array; that of a 1x1 convolution in the shape of a dense layer's kernel.
+
+    A network that was trained quantization-aware may have the one for the other.
+    """
+    if array is None or len(weight.shape) != 2 or array.ndim != 4:
+        return array
+    return array.reshape(array.shape[2:]) if array.shape[:2] == (1, 1) else array
 
 
 def _mismatch(layer: keras.layers.Layer, arrays: list[np.ndarray | None]) -> str | None:
