@@ -38,16 +38,24 @@ CPU = "configs/overlays/cpu.gin"
 NAMES = sorted(catalog.names())
 
 
+# One step finds the ranges, one trains with them.
+AWARE = ("trainer.steps_per_epoch = 2", "quantization.observe_steps = 1")
+
+
 def _shrunk(name: str) -> experiment.Experiment:
-    task = type(experiment.load(name).task).__module__.rpartition(".")[2]
-    return experiment.load(name, settings=SHRINK[""] + SHRINK[task])
+    whole = experiment.load(name)
+    settings = SHRINK[""] + SHRINK[type(whole.task).__module__.rpartition(".")[2]]
+    if whole.quantization is not None:
+        settings += AWARE
+    return experiment.load(name, settings=settings)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
     shrunk = _shrunk(name)
     session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
-    assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 1
+    steps = checkpoints.state(checkpoints.path(tmp_path, "last")).step
+    assert steps == shrunk.trainer.steps_per_epoch
     network = checkpoints.inference_network(shrunk, tmp_path, "last")
     files = export.write(shrunk, network, folder=tmp_path / "export")
     # `write` has checked that nothing in it is float; here, that it is what is wanted.

@@ -219,12 +219,14 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2)
 import dataclasses
 import small
-from official.quantization import rewrite, scheme
+from official import export_spec
+from official.quantization import scheme
 from official.training import checkpoints, preparation, session, strategy
 two = strategy.Mirrored(devices=("CPU:0", "CPU:1"))
 trained = dataclasses.replace(
     small.experiment(epochs=2, strategy=two),
-    quantization=scheme.QuantScheme(observe_steps=2))
+    quantization=scheme.QuantScheme(observe_steps=2),
+    export=export_spec.Export(precisions=("int8",)))
 folder = pathlib.Path(sys.argv[1])
 model = preparation.model(trained, fresh=True)
 session.train(trained, folder, model)
