@@ -9,7 +9,7 @@ import keras
 from official import export_spec, failures
 from official import graph as graph_lib
 from official.layers import argmax, fake_quant, quantized
-from official.quantization import rewrite
+from official.quantization import rewrite, rules
 
 _NORMALIZE = "normalize"
 
@@ -102,7 +102,12 @@ def finish(
             )
         outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
     elif spec.output == "scores":
-        outputs["scores"] = keras.layers.Activation(scores, name="scores")(logits)
+        layer = keras.layers.Activation(scores, name="scores")
+        outputs["scores"] = layer(logits)
+        if rewrite.is_quantized(model):
+            fixed = rules.fixed_range(layer)
+            ranged = fake_quant.FakeQuant(fixed=fixed, name="scores_range")
+            outputs["scores"] = ranged(outputs["scores"])
     else:
         outputs["logits"] = logits
     return keras.Model(model.input, outputs, name="network")

@@ -162,11 +162,35 @@ def _tensors(file: flatbuffer.File, model: keras.Model) -> dict[str, _Place]:
             if place.tensor.dtype in _INTEGERS
             and int(np.prod(place.tensor.shape)) == size
         ]
+        if node.is_output and not fitting:
+            # The name of the layer may have given way to that of the output.
+            fitting = _output(file, model, node)
         if fitting:
             _require_range(node.operation, fitting[-1], file.path)
             found[node.name] = fitting[-1]
         makers[id(node.outputs[0])] = node
     return found
+
+
+def _output(
+    file: flatbuffer.File, model: keras.Model, node: graph.Node
+) -> list[_Place]:
+    """The tensor of a node that is an output, by the output's name."""
+    tensor = next(
+        (
+            file.outputs.get(name)
+            for name, given in model.output.items()
+            if given is node.outputs[0]
+        ),
+        None,
+    )
+    for op in reversed(file.ops):
+        if tensor is not None and any(t.index == tensor.index for t in op.outputs):
+            if op.name == "DEQUANTIZE":
+                tensor = op.inputs[0]
+                continue
+            return [_Place(tensor=tensor, op=op.name)]
+    return []
 
 
 def _sources(node: graph.Node, makers: Mapping[int, graph.Node]) -> list[str]:
