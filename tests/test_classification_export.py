@@ -180,14 +180,14 @@ def test_prediction_sees_what_the_description_says(described, tmp_path, capsys):
         assert picture.width > 600
 
 
-def test_without_a_description_the_whole_photograph_is_seen(
+def test_without_a_description_the_whole_photograph_is_seen_and_names_are_in_the_file(
     described, tmp_path, capsys
 ):
     photograph(tmp_path)
     bare = tmp_path / "bare.tflite"
     bare.write_bytes(described.read_bytes())
     predict.run(bare, [tmp_path / "photo.png"], out=tmp_path / "out")
-    assert capsys.readouterr().out.splitlines()[1].split()[1:] == ["%", "class", "0"]
+    assert capsys.readouterr().out.splitlines()[1].split()[1:] == ["%", "red"]
 
 
 @pytest.mark.parametrize("variant", ["normed", "several"])

@@ -36,10 +36,11 @@ def test_a_file_of_each_precision_gives_what_keras_gives(precision, tmp_path):
 
 
 @pytest.mark.parametrize("precision", export_spec.PRECISIONS)
-def test_every_precision_has_a_static_uint8_input_and_folded_norms(precision):
+def test_every_precision_has_a_static_integer_input_and_folded_norms(precision):
     file = networks.parsed(precision)
     assert list(file.inputs) == ["images"]
-    assert file.inputs["images"].dtype == "UINT8"
+    wide = precision == "int16x8"  # all its activations have 16 bits
+    assert file.inputs["images"].dtype == ("INT16" if wide else "UINT8")
     assert file.inputs["images"].shape == (1, *networks.SIZE, 3)
     assert file.outputs["logits"].shape == (1, 16, 12, 5)
     assert not NORM_OPS & set(file.histogram)

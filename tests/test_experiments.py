@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from official import bindings, catalog, experiment, gin
-from official.training import checkpoints, preparation, session
+from official.layers import fake_quant
+from official.training import checkpoints, networks, preparation, session
 from tflite_export import export, flatbuffer
 
 SHRINK = {
@@ -50,7 +51,17 @@ def _shrunk(name: str) -> experiment.Experiment:
     return experiment.load(name, settings=settings)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Of the quantization-aware variants, which are made of their float parents by one
+# function, one of each task takes its steps.
+STEPPED = [
+    name
+    for name in NAMES
+    if not name.endswith("_qat")
+    or name in ("mnv2_cls_folder_qat", "mnv2_seg_camvid_qat")
+]
+
+
+@pytest.mark.parametrize("name", STEPPED)
 def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
     shrunk = _shrunk(name)
     session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
@@ -63,6 +74,18 @@ def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
     assert [tensor.dtype for tensor in file.inputs.values()] == ["UINT8"]
     assert [tensor.shape for tensor in file.inputs.values()] == [(1, 64, 64, 3)]
     assert [tensor.dtype for tensor in file.outputs.values()] == ["UINT8"]
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(STEPPED)))
+def test_a_quantization_aware_variant_is_its_parent_under_a_scheme(name):
+    parent, found = experiment.load(name.removesuffix("_qat")), experiment.load(name)
+    assert (found.task, found.dataset) == (parent.task, parent.dataset)
+    assert found.quantization is not None
+    assert found.export.precisions == ("int8",)
+    quantized = networks.build(_shrunk(name), training=True)
+    names = [x.name for x in quantized.layers if isinstance(x, fake_quant.FakeQuant)]
+    assert "normalize_range" in names
+    assert len(names) > 20
 
 
 @pytest.mark.parametrize("name", NAMES)

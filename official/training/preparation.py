@@ -123,7 +123,7 @@ def _network(
 ) -> tuple[keras.Model, dict[str, str]]:
     """In the training form, and what is known of the weights it starts from."""
     # The form for evaluation too: what is wrong with it ends here, not later.
-    networks.build(experiment, training=False)
+    networks.build_float(experiment, training=False)
     network = networks.build_float(experiment, training=True)
     # Before it is rewritten for a target, which may give weights another shape.
     provenance = _initialize(experiment, network) if fresh else {}
