@@ -428,3 +428,18 @@ def test_another_estimator_rounds_kernels_in_training_alone():
     trained, judged = plan.apply(model, training=True), plan.apply(model)
     assert not np.any(trained.get_layer("stem_conv").rounded_weights())
     assert np.any(judged.get_layer("stem_conv").rounded_weights())
+
+
+def test_a_dead_channel_keeps_the_offset_of_its_norm_in_the_file(tmp_path):
+    """As some of MobileNetV2's ImageNet weights: no kernel, no variance, an offset."""
+    model = graph.rebuild(networks.network(), graph.copy)
+    graph.copy_weights(networks.network(), model)
+    kernel = model.get_layer("stem_conv").kernel
+    kernel.assign(kernel * np.where(np.arange(8) == 3, 0.0, 1.0))
+    norm = model.get_layer("stem_norm")
+    gamma, beta, mean, variance = norm.get_weights()
+    gamma[3], beta[3], mean[3], variance[3] = 0.03, 2.3, 0.0, 0.0
+    norm.set_weights([gamma, beta, mean, variance])
+    path, built = _file(_quantized(model), tmp_path)
+    report = op_parity.compare(path, built, networks.pixels(1))
+    assert report.worst <= 1

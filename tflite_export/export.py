@@ -100,9 +100,10 @@ def run(
         terminal.console.print(line, soft_wrap=True)
     for path in [*files.values(), report]:
         terminal.console.print(str(path))
-    parity.require(verdicts)
+    # First what training longer would not mend.
     if complaints:
         raise failures.GateError("; ".join(complaints))
+    parity.require(verdicts)
 
 
 def write(

@@ -104,6 +104,10 @@ def measure_layers(
             built = dataclasses.replace(built, model=plain)
         images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
         report = layer_errors.measure(path, built, images)
+        if experiment.quantization is not None:
+            # The advice is for files that are quantized after training.
+            layers = tuple(dataclasses.replace(x, advice="") for x in report.layers)
+            report = dataclasses.replace(report, layers=layers)
         found[name] = dataclasses.asdict(report)
         for row in report.worst[:_SHOWN_LAYERS]:
             terminal.console.print(

@@ -14,6 +14,9 @@ MODES = ("quantize", "observe")
 LEVELS = 127
 """Of an int8 weight on either side of zero: the range is narrow, -128 is not used."""
 
+# Pretrained networks have channels whose kernel is zero, and whose norm has an offset
+# still: in steps of a scale made of such a kernel it would not fit into 32 bits.
+_DEAD = 1e-4
 _SMALLEST_KERNEL = 1e-7
 
 Rounding = Callable[..., Any]
@@ -175,7 +178,8 @@ def kernel(weights: Any, *, bits: int, rounding: Rounding = straight_through) ->
 
     With fewer bits than 8 only every n-th level is used, which an int8 file can hold.
     The range is that of the weights as they are: no variable to keep, and none that
-    lags behind at export.
+    lags behind at export. A channel with next to nothing in it has the scale of the
+    largest one.
 
     Args:
         weights: `[..., C]`.
@@ -185,8 +189,8 @@ def kernel(weights: Any, *, bits: int, rounding: Rounding = straight_through) ->
     values = keras.ops.cast(weights, "float32")
     axes = tuple(range(len(values.shape) - 1))
     largest = keras.ops.max(keras.ops.abs(keras.ops.stop_gradient(values)), axis=axes)
-    # A channel of zeros needs a scale, too.
-    largest = keras.ops.maximum(largest, _SMALLEST_KERNEL)
+    whole = keras.ops.maximum(keras.ops.max(largest), _SMALLEST_KERNEL)
+    largest = keras.ops.where(largest > _DEAD * whole, largest, whole)
     bound = largest * (LEVELS / (2 ** (bits - 1) - 1))
     rounded = rounding(values, -bound, bound, bits=8, narrow=True, axis=-1)
     return keras.ops.cast(rounded, weights.dtype)
