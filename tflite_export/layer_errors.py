@@ -19,6 +19,7 @@ from tflite_export import calibration, flatbuffer, inference, interpreter
 
 _QUANTIZED = (*flatbuffer.INTEGER_8, "INT16")
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
+_RESEMBLES_DB = 0.0
 _FOLLOWERS = 6
 _TAIL = 1e-3
 _MOST_DB = 100.0
@@ -228,8 +229,10 @@ def _match(
             for name in network.candidates(op)
             if expected[name].size == values.size
         ]
-        if found:
-            snr, name = max(found)
+        snr, name = max(found, default=(-math.inf, ""))
+        # Where the converter has merged a part of a layer into the op before it, no
+        # layer has these values: such as a hard-sigmoid's x + 3 in a convolution.
+        if snr > _RESEMBLES_DB:
             # Of several ops within a layer, the one that ends it.
             nearest[name] = max(nearest.get(name, (-math.inf, -1)), (snr, index))
     return {index: name for name, (_, index) in nearest.items()}
