@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -70,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def print_names() -> None:
     names = catalog.names()
     width = max(map(len, names), default=0)
+    columns = shutil.get_terminal_size().columns
     for name, summary in names.items():
-        short = textwrap.shorten(summary, 78 - width, placeholder=" ...")
-        print(f"{name:{width}}  {short}".rstrip())
+        first, *others = textwrap.wrap(summary, max(columns - width - 2, 20)) or [""]
+        print(f"{name:{width}}  {first}".rstrip())
+        for line in others:
+            print(f"{'':{width}}  {line}")
 
 
 def train(given: argparse.Namespace) -> None:

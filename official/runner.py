@@ -9,7 +9,15 @@ from official import atomic, bindings, failures
 from official import experiment as experiment_lib
 from official.data import base as data_base
 from official.data import pipeline
-from official.report import confusion, html, predictions, result, terminal
+from official.report import (
+    confusion,
+    html,
+    precision_recall,
+    predictions,
+    records,
+    result,
+    terminal,
+)
 from official.tasks import evaluation
 from official.training import checkpoints, preparation, rehearsal, session
 
@@ -18,6 +26,7 @@ MAY_CHANGE = (
     "trainer.epochs",
     "trainer.strategy",
     "trainer.evaluate_every",
+    "trainer.evaluate_batches",
     "trainer.checkpoint_steps",
     "trainer.patience",
     "eval",
@@ -44,6 +53,7 @@ def run(
         Interrupted: If a signal ended it; a checkpoint is kept.
     """
     if dry_run:
+        terminal.console.print(_summary(experiment, name, run_dir))
         rehearsal.run(experiment)
         return
     _require_usable(run_dir)
@@ -74,6 +84,7 @@ def _train(
 ) -> None:
     """Nothing is written or deleted before data and network have been found right."""
     terminal.console.print(_summary(experiment, name, run_dir))
+    _warn_of_another_task(experiment)
     model = preparation.model(experiment, fresh=not goes_on)
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)
@@ -81,7 +92,33 @@ def _train(
     if model.provenance:
         text = json.dumps(model.provenance, indent=2) + "\n"
         atomic.write(run_dir / preparation.PROVENANCE, text)
+    predictions.draw_training(
+        experiment,
+        session.training_batches(experiment, start_step=0),
+        run_dir / "predictions",
+    )
     session.train(experiment, run_dir, model)
+
+
+def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:
+    """Quantization-aware training is to go on with the task of its float run."""
+    start = pathlib.Path(experiment.init_from or "").expanduser()
+    if experiment.quantization is None or not experiment.init_from:
+        return
+    if not (start / experiment_lib.CONFIG).is_file():
+        return
+    _, theirs = experiment_lib.load_run(start)
+    changed = [
+        line
+        for line in bindings.difference(experiment, theirs)
+        if line.startswith("task.")
+    ]
+    if changed:
+        terminal.console.print(
+            f"warning: {start} was trained with another task (here != there: "
+            f"{'; '.join(changed)}): for the quantization of that network, --set what "
+            "it had"
+        )
 
 
 def _refuse_another(
@@ -121,11 +158,15 @@ def _summary(
             f"{size[0]}x{size[1]}, {dataset.num_classes} classes",
             f"  data      {type(dataset).__name__}: {training} training, "
             f"{judged} evaluation images",
-            f"  training  {experiment.trainer.epochs} epochs, batch "
+            f"  training  {_epochs_to_do(experiment.trainer.epochs)}, batch "
             f"{experiment.train.batch_size}, {type(experiment.optimizer).__name__}, "
             f"{experiment.trainer.precision}, seed {experiment.seed}",
         )
     )
+
+
+def _epochs_to_do(count: int) -> str:
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
 
 
 def _count(dataset: data_base.Dataset, source: pipeline.Input) -> str:
@@ -165,7 +206,11 @@ def _evaluate(
     pictures = run_dir / "predictions"
     predictions.draw(experiment, {"prediction": predictor}, pictures)
     predictions.write_mistakes(mistakes, pictures, class_names=state.class_names)
-    confusion.write(run_dir, found.confusion, state.class_names)
+    task, judges = experiment.task, found.judges
+    confused = task.confusion(judges, state.class_names)
+    confusion.write(run_dir, *(confused or (None, ())))
+    precision_recall.write(run_dir, task.precision_recall(judges))
+    records.write(run_dir, task.records(judges))
     report = html.write(run_dir)
     metric = experiment.task.metric
     terminal.console.print(

@@ -271,7 +271,9 @@ def test_a_predictor_is_judged():
         class_names=("a", "b", "c"),
     )["Keras"]
     assert found.metrics[TASK.metric] == found.constant == pytest.approx(2 / 3)
-    np.testing.assert_array_equal(found.confusion, [[1, 1, 0], [0, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(
+        found.judges["classification"].confusion, [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    )
 
 
 def test_several_labels_are_judged_by_their_average_precision():
@@ -284,7 +286,7 @@ def test_several_labels_are_judged_by_their_average_precision():
         class_names=("a", "b"),
     )["Keras"]
     assert found.metrics[SEVERAL.metric] == found.constant == 0.5
-    assert found.confusion is None
+    assert SEVERAL.confusion(found.judges, ("a", "b")) is None
 
 
 def test_the_losses_are_those_with_a_weight():

@@ -8,7 +8,14 @@ import jinja2
 from PIL import Image
 
 from official import atomic
-from official.report import confusion, curves, history, layer_errors, result
+from official.report import (
+    confusion,
+    curves,
+    history,
+    layer_errors,
+    precision_recall,
+    result,
+)
 
 _PICTURE_WIDTH = 1400
 
@@ -33,6 +40,7 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
     environment.filters["words"] = _words
     results = found.get("rows", [])
     confused = confusion.read(run_dir)
+    precisions = precision_recall.read(run_dir)
     page = environment.get_template("report.html.jinja").render(
         result=found,
         metrics=_overall(results, metric),
@@ -41,6 +49,7 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         pictures=[_data_url(path) for path in _pictures(run_dir)],
         confusion=_png_url(run_dir / confusion.PICTURE) if confused else "",
         pairs=confusion.pairs(*confused) if confused else [],
+        precision=precision_recall.svg(precisions) if precisions else "",
         errors=[
             (name, found, layer_errors.svg(found["layers"]), layer_errors.worst)
             for name, found in layer_errors.read(run_dir).items()

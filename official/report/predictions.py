@@ -2,20 +2,24 @@
 
 import io
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from official import atomic
-from official.data import pipeline
+from official.data import errors, pipeline
 from official.report.panels import base as panels
 from official.tasks import base as tasks_base
 from official.tasks import evaluation
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
+
+
+_COLUMNS = 4
+_MARGIN = 6
 
 
 def draw(
@@ -50,6 +54,62 @@ def draw(
         )
         files.append(write(picture, folder / f"{number}.png"))
     return files
+
+
+def draw_training(
+    experiment: "experiment_lib.Experiment",
+    batches: Iterable[tuple[Any, tasks_base.Targets]],
+    folder: pathlib.Path,
+    *,
+    count: int = 8,
+) -> pathlib.Path | None:
+    """Writes `training.png`: augmented training images with their labels.
+
+    Args:
+        batches: Of training; as many are taken as are needed.
+        folder: Is made if need be.
+
+    Returns:
+        The picture; None for a task whose labels nobody draws.
+
+    Raises:
+        DataError: If an example cannot be read.
+    """
+    panel, dataset = panels.of_task(experiment.task), experiment.dataset
+    if panel is None or not panel.draws_samples:
+        return None
+    tiles: list[Image.Image] = []
+    with errors.clear():
+        for images, targets in batches:
+            for row, image in enumerate(np.asarray(images)):
+                of_row = {name: np.asarray(v)[row] for name, v in targets.items()}
+                pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+                tiles.append(
+                    panel.sample(
+                        pixels,
+                        of_row,
+                        class_names=dataset.class_names,
+                        palette=dataset.palette,
+                    )
+                )
+            if len(tiles) >= count:
+                break
+    return write(_sheet(tiles[:count]), folder / "training.png")
+
+
+def _sheet(tiles: Sequence[Image.Image]) -> Image.Image:
+    """Tiles of one size in rows."""
+    width, height = tiles[0].size
+    columns = min(_COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    step = (width + _MARGIN, height + _MARGIN)
+    sheet = Image.new(
+        "RGB", (columns * step[0] + _MARGIN, rows * step[1] + _MARGIN), "white"
+    )
+    for number, tile in enumerate(tiles):
+        x, y = number % columns * step[0], number // columns * step[1]
+        sheet.paste(tile, (x + _MARGIN, y + _MARGIN))
+    return sheet
 
 
 def mistakes(task: tasks_base.Task) -> panels.Mistakes:

@@ -2,7 +2,8 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -19,6 +20,21 @@ Size = tuple[int, int]
 
 Targets = dict[str, Any]
 Predictions = dict[str, np.ndarray]
+
+Judges = Mapping[str, keras.metrics.Metric]
+"""Metrics of a task, by name, updated with a whole evaluation set."""
+
+
+class Confusion(NamedTuple):
+    """What is taken for what.
+
+    Attributes:
+        counts: `[truth, prediction]`.
+        names: Of the rows, and of the columns.
+    """
+
+    counts: np.ndarray
+    names: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,6 +143,24 @@ class Task(abc.ABC):
         del seed
         return images, targets
 
+    def assign(
+        self,
+        targets: Targets,
+        outputs: Mapping[str, Any],
+        *,
+        mean: Callable[[Any], Any],
+    ) -> Targets:
+        """The targets as the losses want them; once a step, before the losses.
+
+        Args:
+            targets: Of a batch, tensors.
+            outputs: Of the network for it.
+            mean: Averages a scalar over all replicas, which see a share of the batch
+                each.
+        """
+        del outputs, mean
+        return targets
+
     @abc.abstractmethod
     def losses(self) -> dict[str, keras.losses.Loss]:
         """Each is called with all targets and all outputs; the total is the sum."""
@@ -155,18 +189,22 @@ class Task(abc.ABC):
         """How many decisions of two predictions are equal, and of how many."""
 
     @abc.abstractmethod
-    def constant_metric(self, metrics: dict[str, keras.metrics.Metric]) -> float:
-        """Value of `metric` for the best prediction that ignores the image.
+    def constant_metric(self, metrics: Judges) -> float:
+        """Value of `metric` for the best prediction that ignores the image."""
 
-        Args:
-            metrics: From `metrics()`, updated with the whole evaluation set.
-        """
+    def confusion(
+        self, metrics: Judges, class_names: Sequence[str]
+    ) -> Confusion | None:
+        """Which classes are taken for which, where the task can tell."""
+        del metrics, class_names
+        return None
 
-    def confusion(self, metrics: dict[str, keras.metrics.Metric]) -> np.ndarray | None:
-        """Counts `[truth, prediction]` of the classes, where the task has such.
+    def precision_recall(self, metrics: Judges) -> dict[str, list[float]]:
+        """By class, the precision at evenly spaced recalls from 0 to 1; or nothing."""
+        del metrics
+        return {}
 
-        Args:
-            metrics: As for `constant_metric`.
-        """
+    def records(self, metrics: Judges) -> Iterable[dict[str, Any]] | None:
+        """The predictions in the exchange format of the task, where it has one."""
         del metrics
         return None

@@ -1,6 +1,7 @@
 """Classification of whole images."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -281,11 +282,15 @@ class Classification(base.Task):
             mine, other = ours["scores"] >= 0.5, theirs["scores"] >= 0.5
         return int((mine == other).sum()), mine.size
 
-    def constant_metric(self, metrics: dict[str, keras.metrics.Metric]) -> float:
+    def constant_metric(self, metrics: base.Judges) -> float:
         metric = metrics[_METRICS]
         if self.multi_label:
             return metric.constant_mean_average_precision()
         return metric.constant_top1()
 
-    def confusion(self, metrics: dict[str, keras.metrics.Metric]) -> np.ndarray | None:
-        return None if self.multi_label else metrics[_METRICS].confusion
+    def confusion(
+        self, metrics: base.Judges, class_names: Sequence[str]
+    ) -> base.Confusion | None:
+        if self.multi_label:
+            return None
+        return base.Confusion(metrics[_METRICS].confusion, class_names)

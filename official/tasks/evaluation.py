@@ -24,14 +24,15 @@ class Result:
         constant: The task's main metric for the best constant prediction.
         agreement: Share of decisions equal to the first predictor's.
         examples: Number of images.
-        confusion: Counts `[truth, prediction]` of the classes, or None.
+        judges: The metrics of the task themselves, which tell more; see
+            `Task.confusion` and what follows it.
     """
 
     metrics: dict[str, float]
     constant: float
     agreement: float
     examples: int
-    confusion: np.ndarray | None = None
+    judges: base.Judges = dataclasses.field(default_factory=dict)
 
 
 def evaluate(
@@ -78,7 +79,7 @@ def evaluate(
             constant=task.constant_metric(metrics[name]),
             agreement=equal[name] / max(decisions[name], 1),
             examples=examples,
-            confusion=task.confusion(metrics[name]),
+            judges=metrics[name],
         )
         for name in predictors
     }

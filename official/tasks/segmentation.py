@@ -1,6 +1,7 @@
 """Semantic segmentation."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -155,11 +156,13 @@ class Segmentation(base.Task):
             total += int(height) * int(width)
         return equal, total
 
-    def constant_metric(self, metrics: dict[str, keras.metrics.Metric]) -> float:
+    def constant_metric(self, metrics: base.Judges) -> float:
         return metrics["segmentation"].constant_mean_iou()
 
-    def confusion(self, metrics: dict[str, keras.metrics.Metric]) -> np.ndarray:
-        return metrics["segmentation"].confusion
+    def confusion(
+        self, metrics: base.Judges, class_names: Sequence[str]
+    ) -> base.Confusion:
+        return base.Confusion(metrics["segmentation"].confusion, class_names)
 
 
 def _class_ids(

@@ -166,6 +166,7 @@ def _compiled(
         network,
         experiment.task.losses(),
         l2=experiment.optimizer.l2,
+        assign=experiment.task.assign,
         teacher=taught_by,
     )
     steps = steps_per_epoch(experiment)

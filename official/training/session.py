@@ -181,7 +181,9 @@ def _evaluator(
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
     network = networks.build(experiment, training=False)
-    batches = evaluation_batches(experiment)
+    batches = evaluation_batches(
+        experiment, batches=experiment.trainer.evaluate_batches
+    )
     reestimation = _reestimation(experiment)
 
     def evaluate(epoch: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The network with its losses, as a model that `fit` can train."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -14,6 +14,7 @@ class Trainable(keras.Model):
         network: Maps images to a dict of outputs.
         losses: By name.
         l2: See `official.optim.optimizers.Optimizer`.
+        assign: See `official.tasks.base.Task.assign`; None leaves targets as they are.
         teacher: Maps the images of a batch to a dict of outputs, which the losses find
             among the targets as "teacher_<name>". It is neither trained nor saved.
 
@@ -28,12 +29,14 @@ class Trainable(keras.Model):
         losses: Mapping[str, keras.losses.Loss],
         *,
         l2: float = 0.0,
+        assign: Callable[..., dict[str, Any]] | None = None,
         teacher: keras.Model | None = None,
     ):
         super().__init__(name="trainable")
         self.network = network
         # In a closure, because Keras would count an attribute's weights as its own.
         self._teach = lambda images: _scores(teacher, images) if teacher else {}
+        self._assign = assign
         self.provenance: dict[str, str] = {}
         self._task_losses = dict(losses)
         self._loss_terms = {
@@ -51,6 +54,8 @@ class Trainable(keras.Model):
     ):
         del sample_weight
         y = y | self._teach(x)
+        if self._assign is not None:
+            y = self._assign(y, y_pred, mean=self._mean)
         total = ops.zeros((), "float32")
         for name, loss in self._task_losses.items():
             value = loss(y, y_pred)
@@ -61,6 +66,15 @@ class Trainable(keras.Model):
         for penalty in self.losses:
             total = total + self._aggregate_additional_loss(penalty)
         return total
+
+    def _mean(self, value: Any) -> Any:
+        """A scalar, averaged over the replicas."""
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return value
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 def regularized_kernels(network: keras.Model) -> list[keras.Variable]:

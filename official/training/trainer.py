@@ -21,6 +21,8 @@ class Trainer:
         deterministic: Use deterministic kernels, so that equal seeds give equal
             weights to the bit, also across an interruption.
         evaluate_every: Epochs between evaluations; the last epoch always ends in one.
+        evaluate_batches: Batches of the evaluation set that these look at, the first;
+            None is all. The evaluation after the training sees the whole set.
         checkpoint_steps: Steps between checkpoints within an epoch.
         patience: Stop when the metric has not risen for so many epochs; None is never.
     """
@@ -32,6 +34,7 @@ class Trainer:
     jit_compile: bool = False
     deterministic: bool = True
     evaluate_every: int = 1
+    evaluate_batches: int | None = None
     checkpoint_steps: int = 500
     patience: int | None = None
 
@@ -43,7 +46,7 @@ class Trainer:
         for field in ("evaluate_every", "checkpoint_steps"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} {getattr(self, field)}: want 1 or more")
-        for field in ("steps_per_epoch", "patience"):
+        for field in ("steps_per_epoch", "patience", "evaluate_batches"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"{field} {value}: want 1 or more, or None")

@@ -69,6 +69,25 @@ class Panel(abc.ABC):
             scores: "softmax" or "sigmoid": what makes scores of logits.
         """
 
+    draws_samples = False
+    """Whether there is a `sample`."""
+
+    def sample(
+        self,
+        image: np.ndarray,
+        targets: Mapping[str, np.ndarray],
+        *,
+        class_names: Sequence[str],
+        palette: Sequence[data_base.Color],
+    ) -> Image.Image:
+        """A training image with its labels, as the network sees both.
+
+        Args:
+            image: uint8 `[H, W, 3]`.
+            targets: Of `Task.preprocess`, of this image.
+        """
+        raise TypeError(f"{type(self).__name__} draws no training images")
+
     def lines(
         self, predictions: Predictions, class_names: Sequence[str]
     ) -> tuple[str, ...]:

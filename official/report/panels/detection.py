@@ -1,5 +1,6 @@
 """Boxes around the objects of a photograph."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,9 +16,13 @@ _CAPTION = 20
 _MARGIN = 6
 _COLUMNS = 2
 _SHOWN_SCORE = 0.3
+_SAMPLE = 320
+_PADDING = -1  # of targets
 _LISTED = 10
 
 _OUTPUTS = {"boxes_yxyx", "class_ids", "scores", "count"}
+
+_NOT_COUNTED = (140, 140, 140)
 
 # For classes that a palette does not know.
 _COLORS = palettes.distinct(256)
@@ -28,11 +33,40 @@ class Detection(base.Panel):
 
     Predictions are "boxes_yxyx" `[N, 4]` in shares of the image's sides, "class_ids"
     `[N]` and "scores" `[N]`, the highest score first. Scores below 0.3 are not shown.
+    The truth has no scores, and is drawn first. What does not count is gray.
     """
 
+    draws_samples = True
+
     def truth(self, example: data_base.Example) -> base.Predictions:
-        del example  # no data set has boxes yet
-        return {}
+        """Boxes without scores; crowds and difficult objects have the class -1."""
+        if "boxes" not in example:
+            return {}
+        height, width = np.asarray(example["image"]).shape[:2]
+        boxes = np.asarray(example["boxes"], np.float32)
+        kinds = np.asarray(example["box_kinds"])
+        return {
+            "boxes_yxyx": boxes / np.array([height, width, height, width], np.float32),
+            "class_ids": np.where(kinds > 0, -1, np.asarray(example["box_classes"])),
+        }
+
+    def sample(
+        self,
+        image: np.ndarray,
+        targets: Mapping[str, np.ndarray],
+        *,
+        class_names: Sequence[str],
+        palette: Sequence[data_base.Color],
+    ) -> Image.Image:
+        width, height = base.fitted(image, _SAMPLE)
+        photo = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
+        classes = np.asarray(targets["box_classes"], np.int32)
+        there = classes != _PADDING
+        boxes = {
+            "boxes_yxyx": np.asarray(targets["boxes"])[there],
+            "class_ids": classes[there],
+        }
+        return _boxed(photo, boxes, class_names, palette)
 
     def draw(
         self,
@@ -87,23 +121,24 @@ class Detection(base.Panel):
         return tuple(
             f"{100 * score:5.1f} %  {_name(class_id, class_names)}"
             for _, class_id, score in shown
+            if score is not None
         )
 
 
 def _shown(
     predictions: base.Predictions,
-) -> list[tuple[tuple[float, ...], int, float]]:
+) -> list[tuple[tuple[float, ...], int, float | None]]:
     """Boxes, class ids and scores of what is drawn."""
-    rows = zip(
-        predictions["boxes_yxyx"].tolist(),
-        predictions["class_ids"].tolist(),
-        predictions["scores"].tolist(),
-        strict=True,
-    )
+    classes = predictions["class_ids"].tolist()
+    scores: list[float | None] = [None] * len(classes)  # of the truth
+    if "scores" in predictions:
+        scores = predictions["scores"].tolist()
+    count = int(predictions.get("count", len(classes)))
+    rows = zip(predictions["boxes_yxyx"].tolist(), classes, scores, strict=True)
     return [
         (tuple(box), class_id, score)
-        for box, class_id, score in rows
-        if score >= _SHOWN_SCORE and np.isfinite(box).all()
+        for box, class_id, score in itertools.islice(rows, count)
+        if (score is None or score >= _SHOWN_SCORE) and np.isfinite(box).all()
     ]
 
 
@@ -119,7 +154,9 @@ def _boxed(
         color = _color(class_id, palette)
         top, left, bottom, right = _pixels(box, picture.size)
         pen.rectangle((left, top, right, bottom), outline=color, width=3)
-        line = f"{_name(class_id, class_names)} {100 * score:.0f} %"
+        line = _name(class_id, class_names)
+        if score is not None:
+            line = f"{line} {100 * score:.0f} %"
         wide = font.getlength(line) + 6
         x = max(0, min(left, picture.width - wide))
         y = top - 16 if top >= 16 else top
@@ -143,7 +180,9 @@ def _pixels(box: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
 
 
 def _color(class_id: int, palette: Sequence[data_base.Color]) -> data_base.Color:
-    if 0 <= class_id < len(palette):
+    if class_id < 0:
+        return _NOT_COUNTED
+    if class_id < len(palette):
         red, green, blue = palette[class_id]
         return red, green, blue
     return _COLORS[class_id % len(_COLORS)]
@@ -151,5 +190,7 @@ def _color(class_id: int, palette: Sequence[data_base.Color]) -> data_base.Color
 
 def _name(class_id: int, class_names: Sequence[str]) -> str:
     """A file from anyone may know more classes than there are names."""
-    known = 0 <= class_id < len(class_names)
+    if class_id < 0:
+        return "not counted"
+    known = class_id < len(class_names)
     return class_names[class_id] if known else f"class {class_id}"

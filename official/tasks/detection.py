@@ -1,0 +1,342 @@
+"""Detection of objects: boxes with classes and scores."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from official import failures
+from official.data import base as data_base
+from official.data import box_transforms, transforms
+from official.heads import base as heads_base
+from official.losses import detection as losses_lib
+from official.metrics import coco_ap
+from official.metrics import detection as metrics_lib
+from official.metrics import detections as detections_lib
+from official.ops import boxes as boxes_lib
+from official.ops import matching, nms
+from official.tasks import base
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+SCORES = ("sigmoid", "softmax")
+CLASS_LOSSES = ("focal", "hard_negatives")
+FIGURES = (*coco_ap.NAMES, "voc_ap", "voc_ap_11")
+
+PADDING, IGNORED = -1, -2
+"""Classes, in the targets of training, of boxes that are none, and of regions in which
+nothing is learned."""
+
+_METRICS = "detection"
+_SURE = 0.5
+_OVERLAP = 0.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Detection(base.Task):
+    """Boxes around objects, by anchors.
+
+    Examples hold "boxes", "box_classes", "box_kinds" and "box_areas" (see
+    `official.data.base`). Crowds and difficult objects are not learned, and what lies
+    on them is no mistake.
+
+    Attributes:
+        head: Makes "box_encodings" `[B, A, 4]` and "logits" `[B, A, C]` of features.
+        scores: "sigmoid": each class is a question of its own, as in TensorFlow's
+            detectors; "softmax": one class or none, as in torchvision's.
+        class_loss: "focal" (Lin et al., 2017, https://arxiv.org/abs/1708.02002), or
+            "hard_negatives" (Liu et al., 2015, https://arxiv.org/abs/1512.02325).
+        focal_alpha: Weight of the objects in the focal loss; the rest has one less it.
+        focal_gamma: Exponent of the focal loss.
+        negative_ratio: Negatives for each object among "hard_negatives".
+        class_weight: Factor of the loss of classes.
+        box_weight: Factor of the loss of boxes.
+        matching_iou: Least overlap of an anchor and the object it stands for; an
+            object without any gets the anchor that overlaps it most.
+        max_boxes: Objects of a training image that are learned; of more, the first.
+        train_size: Height and width of a training image; None is `image_size`.
+        flip: Mirror half of the training images.
+        brightness: Largest change, as a share of the range of pixel values.
+        contrast: Largest change of the factor 1.
+        saturation: Largest change of the factor 1.
+        hue: Largest turn, as a share of the circle.
+        zoom_out: Half of the training images are put into a canvas up to so many times
+            their size, which is how SSD learns small objects; 1 does nothing.
+        random_crop: Cut training images as SSD does.
+        scale_range: Otherwise: a training image, its aspect kept, is scaled by a factor
+            of this range from where it just fits, and padded or cut; None does nothing.
+        mosaic: Share of the training images that are made of four.
+        score_threshold: Detections below it are dropped.
+        iou_threshold: Of two detections of a class that overlap more, the one with the
+            lower score is dropped.
+        detections_per_class: At most so many of one class.
+        max_detections: At most so many.
+        judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
+    """
+
+    head: heads_base.DetectionHead
+    scores: str = "sigmoid"
+    class_loss: str = "focal"
+    focal_alpha: float = 0.75
+    focal_gamma: float = 2.0
+    negative_ratio: float = 3.0
+    class_weight: float = 1.0
+    box_weight: float = 1.0
+    matching_iou: float = 0.5
+    max_boxes: int = 100
+    train_size: base.Size | None = None
+    flip: bool = True
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    zoom_out: float = 1.0
+    random_crop: bool = False
+    scale_range: tuple[float, float] | None = None
+    mosaic: float = 0.0
+    score_threshold: float = 0.001
+    iou_threshold: float = 0.6
+    detections_per_class: int = 100
+    max_detections: int = 100
+    judged_by: str = "ap"
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, known in (
+            ("scores", SCORES),
+            ("class_loss", CLASS_LOSSES),
+            ("judged_by", FIGURES),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r}: want one of {', '.join(known)}"
+                )
+        if self.scores == "softmax" and self.class_loss == "focal":
+            raise ValueError(
+                "class_loss 'focal' judges each class for itself: want "
+                "scores 'sigmoid', or class_loss 'hard_negatives'"
+            )
+        if self.random_crop and self.scale_range is not None:
+            raise ValueError("random_crop and scale_range both cut images: want one")
+        if self.zoom_out < 1:
+            raise ValueError(f"zoom_out {self.zoom_out}: want 1 or more")
+        if not 0 <= self.mosaic <= 1:
+            raise ValueError(f"mosaic {self.mosaic}: want 0..1")
+        for name in ("max_boxes", "max_detections", "detections_per_class"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: want 1 or more")
+
+    @property
+    def metric(self) -> str:
+        return self.judged_by
+
+    @property
+    def score_activation(self) -> str:
+        return self.scores
+
+    def anchors(self, *, training: bool = False) -> np.ndarray:
+        """Of the network: float32 `[A, 4]`, in shares of its input's sides."""
+        return self.head.anchors(self._size(training))
+
+    def _size(self, training: bool) -> base.Size:
+        chosen = self.train_size if training else None
+        return self.scaled(chosen or self.image_size)
+
+    def build(self, *, num_classes: int, training: bool) -> keras.Model:
+        images = keras.Input((*self._size(training), 3), name="images", dtype="float32")
+        features = self.backbone(self.normalized(images))
+        background = int(self.scores == "softmax")
+        outputs = self.head(features, num_classes + background)
+        return keras.Model(images, outputs, name="detector")
+
+    def preprocess(
+        self, example: data_base.Example, *, training: bool, seed: Any = None
+    ) -> tuple["tf.Tensor", base.Targets]:
+        """As `base.Task.preprocess`.
+
+        The targets of training are "boxes" `[max_boxes, 4]` in shares and "box_classes"
+        `[max_boxes]`, padded with `PADDING`; those of evaluation are the example's,
+        with "box_count", "size" and "image_id".
+
+        Raises:
+            RequestError: If the examples have no boxes.
+        """
+        import tensorflow as tf
+
+        if "boxes" not in example:
+            raise failures.RequestError(
+                "the examples of the data set have no boxes: choose a data set for "
+                "detection"
+            )
+        if training:
+            return self._augment(example, seed)
+        image = transforms.resize(example["image"], self._size(training=False))
+        names = ("boxes", "box_classes", "box_kinds", "box_areas")
+        targets = {name: example[name] for name in names} | {
+            "box_count": tf.shape(example["boxes"])[0],
+            "size": tf.shape(example["image"])[:2],
+            "image_id": example["image_id"],
+        }
+        return image, targets
+
+    def _augment(
+        self, example: data_base.Example, seed: Any
+    ) -> tuple["tf.Tensor", base.Targets]:
+        raise NotImplementedError
+
+    def assign(
+        self,
+        targets: base.Targets,
+        outputs: Mapping[str, Any],
+        *,
+        mean: Callable[[Any], Any],
+    ) -> base.Targets:
+        """Adds "anchor_classes", "anchor_boxes" and "positives".
+
+        See `official.losses.detection`. The loss of a batch is divided by its matched
+        anchors, those of all replicas: they are averaged over the images of all.
+        """
+        del outputs
+        anchors = ops.convert_to_tensor(self.anchors(training=True))
+        matched = matching.match(
+            anchors,
+            ops.cast(targets["boxes"], "float32"),
+            # Keras hands integer targets on as floats.
+            ops.cast(ops.round(targets["box_classes"]), "int32"),
+            threshold=self.matching_iou,
+        )
+        images = ops.shape(matched.classes)[0]
+        count = ops.sum(ops.cast(matched.classes > 0, "float32"))
+        images = ops.cast(images, "float32")
+        # A batch without any counts as if it had one.
+        each = ops.maximum(mean(count / images), mean(1 / images))
+        return targets | {
+            "anchor_classes": matched.classes,
+            "anchor_boxes": boxes_lib.encode(matched.boxes, anchors),
+            "positives": ops.broadcast_to(each, ops.shape(matched.classes)[:1]),
+        }
+
+    def losses(self) -> dict[str, keras.losses.Loss]:
+        of_classes: keras.losses.Loss
+        if self.class_loss == "focal":
+            of_classes = losses_lib.FocalLoss(
+                alpha=self.focal_alpha,
+                gamma=self.focal_gamma,
+                weight=self.class_weight,
+            )
+        else:
+            of_classes = losses_lib.HardNegativeLoss(
+                scores=self.scores,
+                ratio=self.negative_ratio,
+                weight=self.class_weight,
+            )
+        return {
+            "classes": of_classes,
+            "boxes": losses_lib.BoxLoss(weight=self.box_weight),
+        }
+
+    def metrics(self, class_names: tuple[str, ...]) -> dict[str, keras.metrics.Metric]:
+        return {_METRICS: metrics_lib.DetectionMetrics(class_names=class_names)}
+
+    def postprocess(
+        self, outputs: dict[str, np.ndarray], targets: base.Targets
+    ) -> base.Predictions:
+        """The detections, the highest score first.
+
+        "boxes_yxyx" float32 `[B, N, 4]` in shares of the image's sides, "class_ids"
+        int32 and "scores" float32 `[B, N]`, "count" int32 `[B]`: how many count.
+        """
+        del targets
+        if "class_ids" in outputs:
+            found = {
+                "boxes_yxyx": np.asarray(outputs["boxes_yxyx"], np.float32),
+                "class_ids": np.rint(outputs["class_ids"]).astype(np.int32),
+                "scores": np.asarray(outputs["scores"], np.float32),
+                "count": np.rint(outputs["count"]).astype(np.int32).reshape(-1),
+            }
+        else:
+            found = self._suppressed(outputs)
+        return found | {"boxes_yxyx": np.clip(found["boxes_yxyx"], 0, 1)}
+
+    def _suppressed(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        scores = outputs["scores"] if "scores" in outputs else self._scored(outputs)
+        if "boxes_yxyx" in outputs:
+            boxes = ops.convert_to_tensor(outputs["boxes_yxyx"])
+        else:
+            boxes = boxes_lib.decode(
+                ops.convert_to_tensor(outputs["box_encodings"]),
+                ops.convert_to_tensor(self.anchors()),
+            )
+        found = nms.class_wise(
+            boxes,
+            ops.convert_to_tensor(scores),
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            per_class=self.detections_per_class,
+            total=self.max_detections,
+        )
+        return {name: ops.convert_to_numpy(value) for name, value in found.items()}
+
+    def _scored(self, outputs: Mapping[str, np.ndarray]) -> Any:
+        logits = ops.convert_to_tensor(outputs["logits"], dtype="float32")
+        if self.scores == "sigmoid":
+            return ops.sigmoid(logits)
+        return ops.softmax(logits, axis=-1)[..., 1:]
+
+    def agreement(
+        self, ours: base.Predictions, theirs: base.Predictions, targets: base.Targets
+    ) -> tuple[int, int]:
+        """Detections that the other has, too, and all detections, of both sides.
+
+        Those with a score of 0.5 or more are asked for; the other has one if it is of
+        the same class, overlaps by a half and has half that score. An image in which
+        neither side sees anything is one decision that is equal.
+        """
+        del targets
+        equal = total = 0
+        for row in range(len(ours["count"])):
+            mine, other = _of_image(ours, row), _of_image(theirs, row)
+            pairs = [_confirmed(mine, other), _confirmed(other, mine)]
+            asked = sum(len(pair) for pair in pairs)
+            equal += sum(int(pair.sum()) for pair in pairs) if asked else 1
+            total += asked or 1
+        return equal, total
+
+    def constant_metric(self, metrics: base.Judges) -> float:
+        return metrics[_METRICS].constant(self.metric)
+
+    def confusion(
+        self, metrics: base.Judges, class_names: Sequence[str]
+    ) -> base.Confusion:
+        return base.Confusion(metrics[_METRICS].confusion(), (*class_names, "nothing"))
+
+    def precision_recall(self, metrics: base.Judges) -> dict[str, list[float]]:
+        return metrics[_METRICS].precision_recall()
+
+    def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
+        return metrics[_METRICS].records()
+
+
+def _of_image(predictions: base.Predictions, row: int) -> tuple[np.ndarray, ...]:
+    count = int(predictions["count"][row])
+    return tuple(
+        np.asarray(predictions[name][row][:count])
+        for name in ("boxes_yxyx", "class_ids", "scores")
+    )
+
+
+def _confirmed(
+    asked: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]
+) -> np.ndarray:
+    """Whether each sure detection of one side is found by the other."""
+    boxes, classes, scores = asked
+    sure = scores >= _SURE
+    known = other[2] >= _SURE / 2
+    table = detections_lib.overlaps(boxes[sure], other[0][known])
+    same = classes[sure][:, None] == other[1][known][None]
+    return ((table >= _OVERLAP) & same).any(axis=1)
