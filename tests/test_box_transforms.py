@@ -33,7 +33,7 @@ def _both(function, example):
 
 
 def _eagerly(function, example):
-    return tf.nest.map_structure(lambda tensor: tensor.numpy(), function(example))
+    return tf.nest.map_structure(np.asarray, function(example))
 
 
 def _seen(image):

@@ -180,6 +180,7 @@ FIXTURES = {
     "ImageList: several labels": _image_list_of_several,
     "MaskFolder": _mask_folder,
     "Photos": _photos,
+    "SyntheticBoxes": lambda _: {"height": 48, "width": 64, "train_size": 4},
     "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
     "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},
     "TFDS": _tfds,
