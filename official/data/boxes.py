@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from official.data import base
 
@@ -48,11 +49,11 @@ class Objects:
 
 
 def objects(
-    boxes: Sequence[Sequence[float]],
+    boxes: npt.ArrayLike,
     classes: Sequence[int],
     *,
-    kinds: Sequence[int] | None = None,
-    areas: Sequence[float] | None = None,
+    kinds: npt.ArrayLike | None = None,
+    areas: npt.ArrayLike | None = None,
 ) -> Objects:
     """`Objects` of plain numbers; without kinds single objects, of unknown area."""
     count = len(classes)

@@ -8,7 +8,9 @@ from official.data import image_files
 
 
 def chosen(
-    wanted: tuple[str, ...] | None, found: Collection[str], source: pathlib.Path
+    wanted: tuple[str, ...] | None,
+    found: Collection[str],
+    source: pathlib.Path | str,
 ) -> tuple[str, ...]:
     """What `dataset.classes` asks for, or all that is found in `source`.
 

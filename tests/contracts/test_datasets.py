@@ -113,6 +113,76 @@ def _tfds_labels(folder):
     return {"name": "tiny_classes", "data_dir": str(folder)}
 
 
+def _tfds_boxes(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    thing = {
+        "bbox": tfds.features.BBoxFeature(),
+        "label": tfds.features.ClassLabel(names=["a", "b"]),
+        "is_crowd": np.bool_,
+        "area": np.int64,
+    }
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "objects": tfds.features.Sequence(thing),
+    }
+    examples = []
+    for index, image, _ in _pictures():
+        height, width, _ = image.shape
+        objects = [
+            {
+                "bbox": tfds.features.BBox(
+                    top / height, left / width, bottom / height, right / width
+                ),
+                "label": name,
+                "is_crowd": name == "b",
+                "area": 17,
+            }
+            for name, (left, top, right, bottom) in _boxes(index)
+        ]
+        examples.append((str(index), {"image": image, "objects": objects}))
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_boxes",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+    )
+    return {"name": "tiny_boxes", "data_dir": str(folder)}
+
+
+def _yolo(folder):
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        height, width, _ = image.shape
+        lines = [
+            f"{'ab'.index(name)} {(left + right) / 2 / width} "
+            f"{(top + bottom) / 2 / height} {(right - left) / width} "
+            f"{(bottom - top) / height}"
+            for name, (left, top, right, bottom) in _boxes(index)
+        ]
+        path = folder / "labels" / SPLIT / f"{index}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if lines:
+            path.write_text("\n".join(lines))
+    (folder / "data.yaml").write_text("nc: 2\nnames: [a, 'b']\n")
+    return {"data_dir": str(folder)}
+
+
+def _box_list(folder):
+    rows = ["image,split,class,xmin,ymin,xmax,ymax"]
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / f"{index}.png")
+        found = _boxes(index)
+        rows += [
+            f"{index}.png,{SPLIT},{name},{','.join(map(str, box))}"
+            for name, box in found
+        ]
+        rows += [] if found else [f"{index}.png,{SPLIT},,,,,"]
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    return {"data_dir": str(folder)}
+
+
 def _with_unlabeled(folder):
     return {
         "labeled": image_folder.ImageFolder(**_image_folder(folder / "labelled")),
@@ -173,6 +243,7 @@ def _voc(folder):
 
 
 FIXTURES = {
+    "BoxList": _box_list,
     "COCODetection": _coco_detection,
     "Cityscapes": _cityscapes,
     "ImageFolder": _image_folder,
@@ -185,8 +256,10 @@ FIXTURES = {
     "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},
     "TFDS": _tfds,
     "TFDS: labels": _tfds_labels,
+    "TFDSBoxes": _tfds_boxes,
     "VOC": _voc,
     "WithUnlabeled": _with_unlabeled,
+    "YOLO": _yolo,
 }
 """For each data set, a function that writes a few examples of the split "train" into a
 folder and returns the fields of a data set that reads them; what follows a colon tells
