@@ -108,7 +108,7 @@ def test_header_tells_colors_from_numbers(tmp_path, name, color):
     _save(tmp_path / "g.png", _photo()[..., 0])
     _save(tmp_path / "p.png", _photo(), mode="P")
     header = decoding.header(tmp_path / name)
-    assert header == decoding.Header(width=56, height=40, color=color)
+    assert header == decoding.Header(width=56, height=40, color=color, orientation=1)
 
 
 def test_label_map_keeps_the_numbers(tmp_path):

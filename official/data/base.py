@@ -10,8 +10,16 @@ the keys below; a key that a dataset cannot fill is absent.
 | `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: none |
 | `label` | int32 `[]` | class of the whole image, -1 where unlabelled |
 | `labels` | float32 `[num_classes]` | 1: the image has the class, 0: not, -1: unknown |
+| `boxes` | float32 `[N, 4]` | ymin, xmin, ymax, xmax in pixels |
+| `box_classes` | int32 `[N]` | class of what is in each box |
+| `box_kinds` | int32 `[N]` | `OBJECT`, `CROWD` or `DIFFICULT` |
+| `box_areas` | float32 `[N]` | pixels of each object; what COCO sorts by size |
 | `image_id` | string `[]` | names the example in messages and pictures |
 | `position` | int64 `[]` | place in the stream; seeds what is random about it |
+
+N may be 0. Boxes lie inside of the image, 0 <= ymin < ymax <= H and the same across;
+ymax is where the object ends, as COCO's y + height. Areas are those of the annotation
+where it has some, else those of the boxes.
 """
 
 import abc
@@ -22,7 +30,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from official.data import box_summary
+
 IGNORE_LABEL = 255
+
+OBJECT, CROWD, DIFFICULT = range(3)
+"""Kinds of boxes: one object; many objects in one box (COCO's iscrowd); an object that
+is hard to make out (VOC's difficult). Only the first are learned, and a detector is not
+blamed for what it finds or leaves out in the others."""
 
 Example = dict[str, Any]
 Color = tuple[int, int, int]
@@ -100,3 +115,12 @@ class Dataset(abc.ABC):
         """
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
+
+    def summary(self, split: str) -> "box_summary.Summary | None":
+        """What a split holds, for a person to look at; None where nothing is counted.
+
+        Raises:
+            failures.DataError: As `size`.
+        """
+        del split
+        return None

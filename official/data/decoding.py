@@ -41,11 +41,14 @@ class Header:
         height: Pixels, once upright.
         color: Whether a pixel holds a color; else it holds one number, which may be an
             index into a palette.
+        orientation: What EXIF says of how the stored pixels lie: 1 upright, 2 to 4
+            mirrored or upside down, 5 to 8 on their side.
     """
 
     width: int
     height: int
     color: bool
+    orientation: int
 
 
 def header(path: Path) -> Header:
@@ -58,9 +61,15 @@ def header(path: Path) -> Header:
         _require_content(file.peek(1), path)
         picture = Image.open(file)
         width, height = picture.size
-        if _orientation(picture) >= 5:  # lies on its side
+        orientation = _orientation(picture)
+        if orientation >= 5:  # lies on its side
             width, height = height, width
-        return Header(width=width, height=height, color=picture.mode in _COLOR_MODES)
+        return Header(
+            width=width,
+            height=height,
+            color=picture.mode in _COLOR_MODES,
+            orientation=orientation,
+        )
 
 
 def image(path: Path) -> np.ndarray:

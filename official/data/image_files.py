@@ -5,6 +5,7 @@ import os
 import pathlib
 from collections.abc import Iterable
 
+from official import failures
 from official.data import decoding
 
 _VALIDATION_SHARE = 0.2
@@ -50,3 +51,51 @@ def few(names: Iterable[str]) -> str:
     """The first names in a message, and dots for the others."""
     names = sorted(names)
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def require(folder: pathlib.Path, names: Iterable[str], *, source: str) -> None:
+    """Makes sure that a folder, or folders within, hold files; each is listed once.
+
+    Raises:
+        failures.DataError: Names the first that are missing, and their `source`.
+    """
+    present: dict[str, set[str]] = {}
+    missing = []
+    count = 0
+    for name in names:
+        count += 1
+        place, _, file = name.rpartition("/")
+        if place not in present:
+            path = folder / place
+            present[place] = set(os.listdir(path)) if path.is_dir() else set()
+        if file not in present[place]:
+            missing.append(name)
+    if missing:
+        raise failures.DataError(
+            f"{source}: {len(missing)} of its {count} images are not in {folder}: "
+            f"{few(missing)} (copy them there, or set dataset.images)"
+        )
+
+
+def stem(name: str) -> str:
+    """A name without the ending of an image; names may hold other dots."""
+    return os.path.splitext(name)[0] if is_image(name) else name
+
+
+def by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The images directly in a folder, by name without ending; hidden ones left out.
+
+    Raises:
+        failures.DataError: If two have the same name.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for name in sorted(os.listdir(folder)):
+        if name.startswith(".") or not is_image(name):
+            continue
+        if stem(name) in found:
+            raise failures.DataError(
+                f"{found[stem(name)]} and {folder / name} have the same name; rename "
+                "one"
+            )
+        found[stem(name)] = folder / name
+    return found

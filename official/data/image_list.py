@@ -1,9 +1,7 @@
 """Photographs with their classes in a table, a CSV file for each split."""
 
-import csv
 import dataclasses
 import functools
-import io
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official import failures, spelling
-from official.data import base, decoding, image_files, indexed, palettes, text_file
+from official.data import base, csv_table, decoding, image_files, indexed, palettes
 
 _SPLIT = "{split}"
 _MOST_UNUSED = 1000
@@ -201,26 +199,15 @@ def _class_id(path: pathlib.Path, row: Row, label: str, ids: dict[str, int]) -> 
 @functools.lru_cache(maxsize=8)
 def _rows(dataset: ImageList, path: pathlib.Path) -> Sequence[Row]:
     """All rows of a table, checked by themselves."""
-    text = text_file.read(path)
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = [name.strip() for name in next(reader, [])]
+    table = csv_table.read(path)
     places = [
-        _column(path, columns, dataset.file_column, "file_column"),
-        _column(path, columns, dataset.label_column, "label_column"),
+        table.place(dataset.file_column, "file_column"),
+        table.place(dataset.label_column, "label_column"),
     ]
     rows: list[Row] = []
     lines: dict[str, int] = {}
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"{path}:{reader.line_num}"
-        if len(cells) <= max(places):
-            raise failures.DataError(
-                f"{where}: {len(cells)} cells; the first line has {len(columns)}"
-            )
-        file, text = (cells[place].strip() for place in places)
+    for line, (file, text) in table.picked(places):
+        where = f"{path}:{line}"
         if not file:
             raise failures.DataError(f"{where}: names no image")
         if file in lines:
@@ -228,21 +215,10 @@ def _rows(dataset: ImageList, path: pathlib.Path) -> Sequence[Row]:
                 f"{where}: {file} is in line {lines[file]} already; several labels of "
                 "an image go into one cell (dataset.separator)"
             )
-        lines[file] = reader.line_num
+        lines[file] = line
         labels = _labels(text, dataset.separator, where=where)
-        rows.append(Row(reader.line_num, file, labels))
-    if not rows:
-        raise failures.DataError(f"{path} has no rows below its first line")
+        rows.append(Row(line, file, labels))
     return rows
-
-
-def _column(path: pathlib.Path, columns: list[str], name: str, field: str) -> int:
-    if name not in columns:
-        raise failures.DataError(
-            f"{path}:1: no column {name!r}{spelling.hint(name, columns)} (its columns: "
-            f"{', '.join(columns) or 'none'}; set dataset.{field})"
-        )
-    return columns.index(name)
 
 
 def _labels(text: str, separator: str | None, *, where: str) -> tuple[str, ...]:

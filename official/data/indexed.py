@@ -21,6 +21,10 @@ ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "instance": ("int32", (None, None)),
     "label": ("int32", ()),
     "labels": ("float32", (None,)),
+    "boxes": ("float32", (None, 4)),
+    "box_classes": ("int32", (None,)),
+    "box_kinds": ("int32", (None,)),
+    "box_areas": ("float32", (None,)),
     "image_id": ("string", ()),
 }
 """Type and shape of what `IndexedDataset.read` may give."""
@@ -51,7 +55,7 @@ class IndexedDataset(base.Dataset):
         """
 
     def size(self, split: str) -> int:
-        return len(_records(self, split))
+        return len(kept_records(self, split))
 
     def load(
         self,
@@ -64,7 +68,7 @@ class IndexedDataset(base.Dataset):
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
-        records = _records(self, split)[:limit]
+        records = kept_records(self, split)[:limit]
         # The first example tells the keys, and bad data fails here, not in a thread.
         keys = tuple(self.read(records[0]))
         get: Callable[[int], list[Any]] = functools.partial(
@@ -100,7 +104,7 @@ class IndexedDataset(base.Dataset):
 
     def pick(self, split: str, indices: Sequence[int]) -> Iterator[base.Example]:
         """As `Dataset.pick`; reads these examples and no others."""
-        records = _records(self, split)
+        records = kept_records(self, split)
         for index in indices:
             example = self.read(records[index])
             arrays = {key: _array(key, value) for key, value in example.items()}
@@ -108,7 +112,8 @@ class IndexedDataset(base.Dataset):
 
 
 @functools.lru_cache(maxsize=16)
-def _records(dataset: IndexedDataset, split: str) -> Sequence[Any]:
+def kept_records(dataset: IndexedDataset, split: str) -> Sequence[Any]:
+    """The records of a split, from memory where they have been asked for before."""
     records = dataset.records(split)
     if not records:
         raise failures.DataError(f"split {split!r} of {dataset} has no example")

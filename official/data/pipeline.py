@@ -102,8 +102,9 @@ def evaluation_batches(
 ) -> "tf.data.Dataset":
     """`(images, targets)` of every example once, in order; the last batch may be short.
 
-    Targets of differing sizes are padded at the bottom and right: maps of integers with
-    `IGNORE_LABEL`, others with zeros.
+    Targets of differing sizes are padded at the end, maps at the bottom and right: maps
+    of integers with `IGNORE_LABEL`, others (lists of boxes and of their classes, too)
+    with zeros.
 
     Raises:
         failures.DataError: As `training_batches`.
@@ -176,7 +177,7 @@ def _examples(
     examples = dataset.load(
         source.split, seed=seed, start=start, cache=source.cache, limit=source.limit
     )
-    for key, check in (("label", _label), ("labels", _labels)):
+    for key, check in _CHECKS.items():
         if key in examples.element_spec:
             checked = functools.partial(_checked, key, check, dataset.num_classes)
             examples = _mapped(examples, checked)
@@ -195,7 +196,7 @@ def _checked(
     passed = tf.numpy_function(
         functools.partial(check, classes), [value, name], value.dtype, stateful=False
     )
-    passed.set_shape([classes] if key == "labels" else [])
+    passed.set_shape([classes] if key == "labels" else value.shape)
     return {**example, key: passed}
 
 
@@ -220,6 +221,18 @@ def _labels(classes: int, labels: np.ndarray, name: bytes) -> np.ndarray:
             "or less than 0 where it is not known"
         )
     return labels
+
+
+def _box_classes(classes: int, ids: np.ndarray, name: bytes) -> np.ndarray:
+    wrong = ids[(ids < 0) | (ids >= classes)]
+    if wrong.size:
+        raise failures.DataError(
+            f"{name.decode()}: a box of class {wrong[0]}; want 0..{classes - 1}"
+        )
+    return ids
+
+
+_CHECKS = {"label": _label, "labels": _labels, "box_classes": _box_classes}
 
 
 def _mapped(

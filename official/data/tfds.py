@@ -2,26 +2,13 @@
 
 import dataclasses
 import functools
-import pathlib
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from official import failures, spelling
-from official.data import base, decoding, indexed, label_maps, memory, palettes
-
-_OTHER_NAMES = {"val": ("validation", "test")}
-"""What others call a split of ours, the best first."""
-
-_BY_HAND = {
-    "imagenet2012": "register at https://image-net.org, download "
-    "ILSVRC2012_img_train.tar (138 GB) and ILSVRC2012_img_val.tar (6 GB), put both, "
-    "not unpacked, into a folder, and prepare them with: tfds build imagenet2012 "
-    "--file_format=array_record --manual_dir=<that folder>",
-}
-"""How to prepare data that the catalog may not download by itself."""
+from official.data import base, decoding, indexed, label_maps, palettes, tfds_source
 
 
 class Record(NamedTuple):
@@ -67,7 +54,7 @@ class TFDS(indexed.IndexedDataset):
     @property
     def class_names(self) -> tuple[str, ...]:
         key = self._target_key()
-        feature = _builder(self.name, self.data_dir).info.features[key]
+        feature = tfds_source.builder(self.name, self.data_dir).info.features[key]
         # A sequence holds the names in the feature of its elements.
         feature = getattr(feature, "feature", feature)
         names = self.classes or getattr(feature, "names", None)
@@ -83,10 +70,11 @@ class TFDS(indexed.IndexedDataset):
         return palettes.distinct(self.num_classes)
 
     def records(self, split: str) -> Sequence[Record]:
-        builder = _builder(self.name, self.data_dir)
-        _require_image(builder, self.image_key)
-        name = _split_name(builder, split)
-        source = self._source(builder, name)
+        builder = tfds_source.builder(self.name, self.data_dir)
+        tfds_source.require_image(builder, self.image_key)
+        name = tfds_source.split_name(builder, split)
+        keys = (self.image_key, self._target_key())
+        source = tfds_source.examples(builder, name, keys, name=self.name)
         return [Record(source, place, name) for place in range(len(source))]
 
     def read(self, record: Record) -> dict[str, Any]:
@@ -125,9 +113,11 @@ class TFDS(indexed.IndexedDataset):
 
     def _target_key(self) -> str:
         """The feature that is learned."""
-        features = _builder(self.name, self.data_dir).info.features
+        features = tfds_source.builder(self.name, self.data_dir).info.features
         if self.mask_key is not None and self.mask_key in features:
-            _require_image(_builder(self.name, self.data_dir), self.mask_key)
+            tfds_source.require_image(
+                tfds_source.builder(self.name, self.data_dir), self.mask_key
+            )
             return self.mask_key
         if self.label_key not in features:
             near = spelling.hint(self.label_key, features)
@@ -138,27 +128,6 @@ class TFDS(indexed.IndexedDataset):
             )
         _require_class(features[self.label_key], self.name, self.label_key)
         return self.label_key
-
-    def _source(self, builder: Any, split: str) -> Sequence[dict[str, Any]]:
-        import tensorflow_datasets as tfds
-
-        keys = (self.image_key, self._target_key())
-        # No image is decoded here: not ours, and none that is not used at all.
-        raw = {
-            key: tfds.decode.SkipDecoding()
-            for key, feature in builder.info.features.items()
-            if isinstance(feature, tfds.features.Image)
-        }
-        if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
-            return builder.as_data_source(split, decoders=raw)
-        memory.require(
-            builder.info.splits[split].num_bytes,
-            what=f"{self.name}, split {split!r}",
-            way_out="prepare it as ArrayRecord, which stays on the disk: tfds build "
-            f"{self.name} --file_format=array_record --data_dir=<another folder>",
-        )
-        examples = builder.as_dataset(split, decoders=raw).as_numpy_iterator()
-        return [{key: example[key] for key in keys} for example in examples]
 
 
 @functools.lru_cache(maxsize=16)
@@ -178,41 +147,6 @@ def _require_as_many(label_ids: Sequence[int], count: int) -> None:
         )
 
 
-@functools.lru_cache(maxsize=16)
-def _builder(name: str, data_dir: str | None) -> Any:
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core import read_only_builder
-
-    folder = None if data_dir is None else pathlib.Path(data_dir).expanduser()
-    try:
-        return read_only_builder.builder_from_files(name, data_dir=folder)
-    except tfds.core.DatasetNotFoundError as error:
-        shown = data_dir or "~/tensorflow_datasets"
-        if steps := _BY_HAND.get(re.split("[:/]", name)[0]):
-            raise failures.DataError(
-                f"{name} is not prepared in {shown}; {steps} --data_dir={shown}"
-            ) from error
-        raise failures.DataError(
-            f"{name} is not prepared in {shown}; download and prepare it with: "
-            f"tfds build {name} --data_dir={shown} (names: "
-            "https://www.tensorflow.org/datasets/catalog)"
-        ) from error
-
-
-def _require_image(builder: Any, key: str) -> None:
-    import tensorflow_datasets as tfds
-
-    features = builder.info.features
-    images = sorted(
-        k for k, v in features.items() if isinstance(v, tfds.features.Image)
-    )
-    if key not in images:
-        raise failures.DataError(
-            f"{builder.info.name} has no image {key!r}; it has {', '.join(images)} "
-            "(set dataset.image_key and dataset.mask_key)"
-        )
-
-
 def _require_class(feature: Any, name: str, key: str) -> None:
     """Refuses what is neither whole numbers nor a flat sequence of them."""
     import tensorflow as tf
@@ -223,24 +157,3 @@ def _require_class(feature: Any, name: str, key: str) -> None:
             f"{name}: feature {key!r} is no class, nor a sequence of classes: {feature}"
             " (set dataset.label_key)"
         )
-
-
-def _split_name(builder: Any, split: str) -> str:
-    splits = builder.info.splits
-    for name in (split, *_OTHER_NAMES.get(split, ())):
-        if name.split("[")[0] in splits:
-            return _checked_slice(builder, name)
-    raise failures.DataError(
-        f"{builder.info.name} has no split {split!r}; it has {', '.join(splits)}"
-    )
-
-
-def _checked_slice(builder: Any, name: str) -> str:
-    try:
-        builder.info.splits[name]
-    except (KeyError, ValueError) as error:
-        raise failures.DataError(
-            f"{builder.info.name}: split {name!r} cannot be read; want for example "
-            "'train[:80%]'"
-        ) from error
-    return name

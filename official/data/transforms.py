@@ -16,7 +16,7 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 
 # Folded into the seed, so that the functions draw apart from each other.
-_SCALE, _CROP_TOP, _CROP_LEFT, _FLIP, _COLOR = range(5)
+_SCALE, _CROP_TOP, _CROP_LEFT, _FLIP, _COLOR, _CHANGED = range(6)
 
 _TO_YIQ = (  # FCC NTSC, 1953; rows Y, I, Q
     (0.299, 0.587, 0.114),
@@ -122,6 +122,7 @@ def color_jitter(
     saturation: float,
     hue: float,
     seed: tf.Tensor,
+    probability: float = 1.0,
 ) -> tf.Tensor:
     """Changes saturation and hue, then contrast and brightness, all drawn uniformly.
 
@@ -133,11 +134,14 @@ def color_jitter(
         contrast: Largest change of the factor 1 on the distance to the mean gray.
         saturation: Largest change of the factor 1 on the distance to a pixel's gray.
         hue: Largest turn, as a share of the circle.
+        probability: Of each of the four to be changed at all.
     """
     image = tf.cast(image, tf.float32)
     if not any((brightness, contrast, saturation, hue)):
         return image
     draws = tf.random.stateless_uniform([4], _fold(seed, _COLOR), -1.0, 1.0)
+    chances = tf.random.stateless_uniform([4], _fold(seed, _CHANGED))
+    draws = tf.where(chances < probability, draws, 0.0)
     shift = 255.0 * brightness * draws[0]
     factor = 1.0 + contrast * draws[1]
     colors = _turn(1.0 + saturation * draws[2], 2.0 * math.pi * hue * draws[3])

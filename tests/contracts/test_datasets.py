@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import json
 import pkgutil
 
 import numpy as np
@@ -112,6 +113,76 @@ def _tfds_labels(folder):
     return {"name": "tiny_classes", "data_dir": str(folder)}
 
 
+def _tfds_boxes(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    thing = {
+        "bbox": tfds.features.BBoxFeature(),
+        "label": tfds.features.ClassLabel(names=["a", "b"]),
+        "is_crowd": np.bool_,
+        "area": np.int64,
+    }
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "objects": tfds.features.Sequence(thing),
+    }
+    examples = []
+    for index, image, _ in _pictures():
+        height, width, _ = image.shape
+        objects = [
+            {
+                "bbox": tfds.features.BBox(
+                    top / height, left / width, bottom / height, right / width
+                ),
+                "label": name,
+                "is_crowd": name == "b",
+                "area": 17,
+            }
+            for name, (left, top, right, bottom) in _boxes(index)
+        ]
+        examples.append((str(index), {"image": image, "objects": objects}))
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_boxes",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+    )
+    return {"name": "tiny_boxes", "data_dir": str(folder)}
+
+
+def _yolo(folder):
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        height, width, _ = image.shape
+        lines = [
+            f"{'ab'.index(name)} {(left + right) / 2 / width} "
+            f"{(top + bottom) / 2 / height} {(right - left) / width} "
+            f"{(bottom - top) / height}"
+            for name, (left, top, right, bottom) in _boxes(index)
+        ]
+        path = folder / "labels" / SPLIT / f"{index}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if lines:
+            path.write_text("\n".join(lines))
+    (folder / "data.yaml").write_text("nc: 2\nnames: [a, 'b']\n")
+    return {"data_dir": str(folder)}
+
+
+def _box_list(folder):
+    rows = ["image,split,class,xmin,ymin,xmax,ymax"]
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / f"{index}.png")
+        found = _boxes(index)
+        rows += [
+            f"{index}.png,{SPLIT},{name},{','.join(map(str, box))}"
+            for name, box in found
+        ]
+        rows += [] if found else [f"{index}.png,{SPLIT},,,,,"]
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    return {"data_dir": str(folder)}
+
+
 def _with_unlabeled(folder):
     return {
         "labeled": image_folder.ImageFolder(**_image_folder(folder / "labelled")),
@@ -119,18 +190,76 @@ def _with_unlabeled(folder):
     }
 
 
+def _boxes(index):
+    """Left, top, right and lower edges of two boxes in each of `_pictures`, or none."""
+    return [] if index == 2 else [("a", (1, 2, 7, 9)), ("b", (3, 0, 16, 12))]
+
+
+def _coco_detection(folder):
+    images, annotations = [], []
+    for index, image, _ in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        height, width = image.shape[:2]
+        name = {"id": 10 + index, "file_name": f"{index}.png"}
+        images.append(name | {"height": height, "width": width})
+        for name, (left, top, right, bottom) in _boxes(index):
+            annotations.append(
+                {
+                    "id": len(annotations),
+                    "image_id": 10 + index,
+                    "category_id": {"a": 3, "b": 7}[name],
+                    "bbox": [left, top, right - left, bottom - top],
+                    "area": 20.5,
+                    "iscrowd": int(name == "b"),
+                    "segmentation": {"counts": [3, 5], "size": [height, width]},
+                }
+            )
+    categories = [{"id": 7, "name": "b"}, {"id": 3, "name": "a"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = folder / "annotations" / f"instances_{SPLIT}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(content))
+    return {"data_dir": str(folder)}
+
+
+def _voc(folder):
+    names = []
+    for index, image, _ in _pictures():
+        _save(image, folder / "JPEGImages" / f"{index}.png")
+        objects = "".join(
+            f"<object><name>{name}</name><difficult>{int(name == 'b')}</difficult>"
+            f"<bndbox><xmin>{left + 1}</xmin><ymin>{top + 1}</ymin>"
+            f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+            for name, (left, top, right, bottom) in _boxes(index)
+        )
+        path = folder / "Annotations" / f"{index}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"<annotation>{objects}</annotation>")
+        names.append(str(index))
+    path = folder / "ImageSets" / "Main" / f"{SPLIT}.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(names))
+    return {"data_dir": str(folder)}
+
+
 FIXTURES = {
+    "BoxList": _box_list,
+    "COCODetection": _coco_detection,
     "Cityscapes": _cityscapes,
     "ImageFolder": _image_folder,
     "ImageList": _image_list,
     "ImageList: several labels": _image_list_of_several,
     "MaskFolder": _mask_folder,
     "Photos": _photos,
+    "SyntheticBoxes": lambda _: {"height": 48, "width": 64, "train_size": 4},
     "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
     "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},
     "TFDS": _tfds,
     "TFDS: labels": _tfds_labels,
+    "TFDSBoxes": _tfds_boxes,
+    "VOC": _voc,
     "WithUnlabeled": _with_unlabeled,
+    "YOLO": _yolo,
 }
 """For each data set, a function that writes a few examples of the split "train" into a
 folder and returns the fields of a data set that reads them; what follows a colon tells
@@ -193,7 +322,10 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
         assert example["image"].dtype == np.uint8
         assert example["image"].shape[2:] == (3,)
         assert isinstance(example["image_id"], bytes)
-        assert len({"semantic", "label", "labels"} & set(example)) == 1
+        assert len({"semantic", "label", "labels", "boxes"} & set(example)) == 1
+        assert ("boxes" in example) == bool(BOX_KEYS & set(example))
+        if "boxes" in example:
+            _assert_boxes(example, dataset.num_classes)
         if "label" in example:
             assert example["label"].dtype == np.int32
             assert -1 <= example["label"] < dataset.num_classes
@@ -208,6 +340,39 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
             allowed = {*range(dataset.num_classes), base.IGNORE_LABEL}
             assert set(np.unique(labels).tolist()) <= allowed
             assert (labels != base.IGNORE_LABEL).any()
+
+
+BOX_KEYS = {"box_classes", "box_kinds", "box_areas"}
+
+
+def _assert_boxes(example, num_classes):
+    boxes, (height, width, _) = example["boxes"], example["image"].shape
+    assert boxes.shape[1:] == (4,)
+    assert boxes.dtype == np.float32
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, :2] < boxes[:, 2:]).all()
+    assert (boxes[:, 2:] <= [height, width]).all()
+    for key in BOX_KEYS:
+        assert example[key].shape == boxes.shape[:1]
+        assert example[key].dtype == indexed.ELEMENTS[key][0]
+    assert set(example["box_classes"].tolist()) <= set(range(num_classes))
+    assert set(example["box_kinds"].tolist()) <= {0, 1, 2}
+    assert (example["box_areas"] > 0).all()
+
+
+def test_a_dataset_with_boxes_has_a_summary_of_them(dataset):
+    examples = _list(dataset.load(SPLIT))
+    found = dataset.summary(SPLIT)
+    assert found is None or "boxes" in examples[0]
+    if found is None:
+        return
+    kinds = np.concatenate([example["box_kinds"] for example in examples])
+    assert found.images == len(examples)
+    assert list(found.classes) == list(dataset.class_names)
+    assert sum(found.classes.values()) == (kinds == base.OBJECT).sum()
+    assert found.crowds == (kinds == base.CROWD).sum()
+    assert found.difficult == (kinds == base.DIFFICULT).sum()
+    assert found.most == max(len(example["boxes"]) for example in examples)
 
 
 def test_examples_have_names_of_their_own(dataset):

@@ -1,0 +1,107 @@
+"""Datasets of image files with boxes around the objects in them."""
+
+import abc
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Sequence
+from concurrent import futures
+from typing import Any, NamedTuple
+
+from official import failures
+from official.data import base, box_summary, boxes, decoding, indexed, palettes
+
+
+class Record(NamedTuple):
+    """An image and its annotation.
+
+    Attributes:
+        image_id: Names the example.
+        image: The file.
+        annotation: Where its boxes are written, for messages.
+        size: Height and width that the annotation gives; None where it gives none.
+        objects: As they are written.
+    """
+
+    image_id: str
+    image: pathlib.Path
+    annotation: str
+    size: boxes.Size | None
+    objects: boxes.Objects
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoxedDataset(indexed.IndexedDataset):
+    """Images with boxes; examples have `boxes` and the keys that go with it.
+
+    An image whose EXIF data says that it lies on its side is turned. Its boxes are
+    turned with it where the annotation gives the size of the stored pixels (tools that
+    do not look at EXIF, those of COCO among them), and stay where it gives the size of
+    the upright image, or none: then whoever drew them saw it upright. Any other size
+    is an error.
+    """
+
+    @property
+    def palette(self) -> Sequence[base.Color]:
+        return palettes.distinct(self.num_classes)
+
+    @abc.abstractmethod
+    def records(self, split: str) -> Sequence[Record]: ...
+
+    def objects(self, record: Record, size: boxes.Size) -> boxes.Objects:
+        """The boxes of a record in pixels of its image, which is of a size."""
+        del size
+        return record.objects
+
+    def read(self, record: Record) -> dict[str, Any]:
+        image = decoding.image(record.image)
+        height, width = image.shape[:2]
+        found, _ = boxes.clean(self._upright(record, (height, width)), (height, width))
+        return {"image": image, "image_id": record.image_id, **keys(found)}
+
+    def summary(self, split: str) -> box_summary.Summary:
+        """As `Dataset.summary`; reads headers where annotations give no size."""
+        return box_summary.summarize(
+            self._cleaned(indexed.kept_records(self, split)), self.class_names
+        )
+
+    def _cleaned(self, records: Sequence[Record]) -> Iterable[box_summary.Image]:
+        def cleaned(record: Record) -> box_summary.Image:
+            size = record.size or _size(record.image)
+            found, problems = boxes.clean(self.objects(record, size), size)
+            return box_summary.Image(size=size, objects=found, problems=problems)
+
+        if all(record.size for record in records):
+            return map(cleaned, records)
+        with futures.ThreadPoolExecutor(max_workers=8) as pool:  # folders may be far
+            return list(pool.map(cleaned, records))
+
+    def _upright(self, record: Record, size: boxes.Size) -> boxes.Objects:
+        """The boxes in pixels of the upright image, which is of a size."""
+        found = self.objects(record, record.size or size)
+        if record.size in (None, size):
+            return found
+        orientation = decoding.header(record.image).orientation
+        if record.size != size[::-1] or orientation < 5:
+            written, actual = (f"{w}x{h}" for h, w in (record.size, size))
+            raise failures.DataError(
+                f"{record.image} is {actual} pixels, but {written} in "
+                f"{record.annotation}, so its boxes are those of another image; "
+                "annotate it anew, or correct the size if only that is wrong"
+            )
+        turned = boxes.upright(found.boxes, orientation, record.size)
+        return dataclasses.replace(found, boxes=turned)
+
+
+def keys(found: boxes.Objects) -> dict[str, Any]:
+    """The keys of an example that tell of its boxes."""
+    return {
+        "boxes": found.boxes,
+        "box_classes": found.classes,
+        "box_kinds": found.kinds,
+        "box_areas": found.areas,
+    }
+
+
+def _size(path: pathlib.Path) -> boxes.Size:
+    header = decoding.header(path)
+    return header.height, header.width

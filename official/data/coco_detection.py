@@ -1,0 +1,194 @@
+"""COCO's images with boxes, and anyone's in the same form."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from official import failures
+from official.data import boxed, boxes, class_names, coco_json, image_files
+
+_SPLIT = "{split}"
+
+_OTHER_NAMES = {"val": ("valid", "validation")}
+
+_ANNOTATIONS = (
+    "annotations/instances_{split}.json",
+    "annotations/instances_{split}2017.json",
+    "annotations/instances_{split}2014.json",
+    "instances_{split}.json",
+    "{split}/_annotations.coco.json",  # Roboflow
+    "{split}/labels.json",  # MediaPipe Model Maker
+    "annotations/{split}.json",
+    "{split}.json",
+)
+_IMAGES = (
+    "images/{split}",
+    "{split}2017",
+    "{split}2014",
+    "images/{split}2017",
+    "images/{split}2014",
+    "{split}/images",
+    "{split}",
+    "images",
+    "JPEGImages",
+    ".",
+)
+"""Where things are looked for, in this order."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class COCODetection(boxed.BoxedDataset):
+    """Images with the boxes of a JSON file in COCO's form (`instances_*.json`).
+
+        COCODetection(data_dir="coco")
+
+    reads `coco/annotations/instances_train2017.json` and `coco/train2017/`, or
+    `annotations/instances_train.json` and `images/train/`, or what `_ANNOTATIONS` and
+    `_IMAGES` have; "val" may be called "valid" or "validation".
+
+    Ids of categories may have gaps: classes are numbered in their order. Images without
+    annotations are kept. Crowds (`iscrowd`) are boxes of that kind.
+
+    Attributes:
+        data_dir: Folder of all this.
+        annotations: Path of the JSON file in it, `{split}` standing for the split; None
+            looks for it.
+        images: Folder in it from which the file's `file_name` leads on, likewise.
+        classes: Names of the categories to use, in the order of their ids; None uses
+            all that the file of "train" has (of "val" where there is no "train").
+    """
+
+    data_dir: str
+    annotations: str | None = None
+    images: str | None = None
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return _class_names(self)
+
+    def records(self, split: str) -> Sequence[boxed.Record]:
+        path = _annotations(self, split)
+        content = _content(path)
+        ids = self._ids(path, content)
+        folder = _images(self, split, path, content)
+        return [
+            boxed.Record(
+                image_id=f"{split}/{image.file_name}",
+                image=folder / image.file_name,
+                annotation=str(path),
+                size=image.size,
+                objects=_objects(content.objects.get(number, []), ids),
+            )
+            for number, image in content.images.items()
+        ]
+
+    def image_numbers(self, split: str) -> dict[str, int]:
+        """The file's ids of images by `image_id`, for results in COCO's form.
+
+        Raises:
+            failures.DataError: As `size`.
+        """
+        content = _content(_annotations(self, split))
+        return {
+            f"{split}/{image.file_name}": number
+            for number, image in content.images.items()
+        }
+
+    def category_ids(self, split: str) -> tuple[int, ...]:
+        """The file's id of each class, likewise; 0 where it has no such category."""
+        path = _annotations(self, split)
+        found = {name: number for number, name in _content(path).categories.items()}
+        return tuple(found.get(name, 0) for name in self.class_names)
+
+    def _ids(self, path: pathlib.Path, content: coco_json.Content) -> Mapping[int, int]:
+        """Class of each category, -1 for those that are left out."""
+        names = {name: place for place, name in enumerate(self.class_names)}
+        if self.classes is None:
+            class_names.require_known(content.categories.values(), names, path)
+        return {number: names.get(n, -1) for number, n in content.categories.items()}
+
+
+def _objects(
+    found: Sequence[coco_json.Object], ids: Mapping[int, int]
+) -> boxes.Objects:
+    return boxes.objects(
+        [entry.box for entry in found],
+        [ids[entry.category] for entry in found],
+        kinds=[entry.kind for entry in found],
+        areas=[entry.area for entry in found],
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _content(path: pathlib.Path) -> coco_json.Content:
+    return coco_json.read(path)
+
+
+@functools.lru_cache(maxsize=16)
+def _class_names(dataset: COCODetection) -> tuple[str, ...]:
+    splits = ("train", "val")
+    known = [split for split in splits if any(_found(dataset, split))]
+    path = _annotations(dataset, known[0] if known else "train")
+    names = tuple(_content(path).categories.values())
+    return class_names.chosen(dataset.classes, names, path)
+
+
+def _found(dataset: COCODetection, split: str) -> Iterator[pathlib.Path]:
+    """The files that may be the annotations of a split."""
+    root = pathlib.Path(dataset.data_dir).expanduser()
+    patterns = _ANNOTATIONS if dataset.annotations is None else (dataset.annotations,)
+    for name in (split, *_OTHER_NAMES.get(split, ())):
+        for pattern in patterns:
+            path = root / pattern.replace(_SPLIT, name)
+            if path.is_file():
+                yield path
+
+
+def _annotations(dataset: COCODetection, split: str) -> pathlib.Path:
+    path = next(_found(dataset, split), None)
+    if path is not None:
+        return path
+    root = pathlib.Path(dataset.data_dir).expanduser()
+    if not root.is_dir():
+        raise failures.DataError(
+            f"{root} does not exist; dataset.data_dir must hold "
+            "annotations/instances_train.json and images/train/, and the same for val "
+            "(or COCO's own instances_train2017.json and train2017/). To try the "
+            'pipeline without data: --set "dataset = @SyntheticBoxes()"'
+        )
+    looked = dataset.annotations or ", ".join(_ANNOTATIONS[:4]) + ", ..."
+    raise failures.DataError(
+        f"{root} has no annotations of split {split!r} (looked for {looked}; set "
+        "dataset.annotations)"
+    )
+
+
+def _images(
+    dataset: COCODetection,
+    split: str,
+    path: pathlib.Path,
+    content: coco_json.Content,
+) -> pathlib.Path:
+    """The folder of the images, all of which are in it."""
+    if not content.images:
+        raise failures.DataError(f"{path} lists no image")
+    root = pathlib.Path(dataset.data_dir).expanduser()
+    names = [image.file_name for image in content.images.values()]
+    patterns = _IMAGES if dataset.images is None else (dataset.images,)
+    folders = [
+        root / pattern.replace(_SPLIT, name)
+        for name in (split, *_OTHER_NAMES.get(split, ()))
+        for pattern in patterns
+    ]
+    folders.append(path.parent)
+    folder = next((f for f in folders if (f / names[0]).is_file()), None)
+    if folder is None:
+        raise failures.DataError(
+            f"{path} names {names[0]}, which is not in {root} (looked in "
+            f"{image_files.few(str(f) for f in folders)}; set dataset.images to its "
+            "folder)"
+        )
+    image_files.require(folder, names, source=str(path))
+    return folder

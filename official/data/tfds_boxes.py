@@ -1,0 +1,101 @@
+"""Data sets prepared by TensorFlow Datasets, for detection."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from official import failures, spelling
+from official.data import (
+    base,
+    boxed,
+    boxes,
+    class_names,
+    decoding,
+    indexed,
+    palettes,
+    tfds,
+    tfds_source,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TFDSBoxes(indexed.IndexedDataset):
+    """Images with boxes in the catalog of TensorFlow Datasets, already on the disk.
+
+    `TFDSBoxes(name="coco/2017")` and `TFDSBoxes(name="voc/2007")` have a feature
+    `objects`, a sequence with `bbox` and `label`, and with `is_crowd`, `area` or
+    `is_difficult` where the data knows them. Splits and files are as for `TFDS`.
+
+    Attributes:
+        name: As in the catalog, with a config where there are several: "name/config".
+        data_dir: Where the data was prepared; None is `~/tensorflow_datasets`.
+        image_key: Feature with the image.
+        objects_key: Feature with the objects.
+        classes: Names of the classes to use, in the order of their ids; None uses all.
+    """
+
+    name: str
+    data_dir: str | None = None
+    image_key: str = "image"
+    objects_key: str = "objects"
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return class_names.chosen(self.classes, _names(self), self.name)
+
+    @property
+    def palette(self) -> Sequence[base.Color]:
+        return palettes.distinct(self.num_classes)
+
+    def records(self, split: str) -> Sequence[tfds.Record]:
+        builder = tfds_source.builder(self.name, self.data_dir)
+        tfds_source.require_image(builder, self.image_key)
+        name = tfds_source.split_name(builder, split)
+        _names(self)
+        keys = (self.image_key, self.objects_key)
+        source = tfds_source.examples(builder, name, keys, name=self.name)
+        return [tfds.Record(source, place, name) for place in range(len(source))]
+
+    def read(self, record: tfds.Record) -> dict[str, Any]:
+        stored = record.source[record.place]
+        image_id = f"{record.split}/{record.place:06d}"
+        path = f"{self.name} {image_id}"
+        image = decoding.image_of_bytes(stored[self.image_key], name=path)
+        found = _objects(self, stored[self.objects_key], image.shape[:2])
+        cleaned, _ = boxes.clean(found, image.shape[:2])
+        return {"image": image, "image_id": image_id, **boxed.keys(cleaned)}
+
+
+def _objects(
+    dataset: TFDSBoxes, stored: dict[str, np.ndarray], size: boxes.Size
+) -> boxes.Objects:
+    known, (height, width) = dataset.class_names, size
+    ids = [known.index(n) if n in known else -1 for n in _names(dataset)]
+    labels = np.asarray(stored["label"])
+    kinds = np.full(len(labels), base.OBJECT)
+    for key, kind in (("is_difficult", base.DIFFICULT), ("is_crowd", base.CROWD)):
+        if key in stored:
+            kinds[np.asarray(stored[key], bool)] = kind
+    return boxes.objects(
+        np.asarray(stored["bbox"], np.float64) * [height, width, height, width],
+        [ids[label] for label in labels],
+        kinds=kinds,
+        areas=stored.get("area"),
+    )
+
+
+def _names(dataset: TFDSBoxes) -> tuple[str, ...]:
+    """All names of classes that the feature of the objects holds."""
+    features = tfds_source.builder(dataset.name, dataset.data_dir).info.features
+    key = dataset.objects_key
+    parts = getattr(features[key], "feature", {}) if key in features else {}
+    if "bbox" not in parts or "label" not in parts:
+        raise failures.DataError(
+            f"{dataset.name} has no objects {key!r} with 'bbox' and 'label'"
+            f"{spelling.hint(key, features)}; it has {', '.join(sorted(features))} "
+            "(set dataset.objects_key)"
+        )
+    return tuple(parts["label"].names)
