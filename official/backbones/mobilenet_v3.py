@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import keras
 
@@ -115,10 +115,12 @@ class MobileNetV3(base.Backbone):
         minimalistic: Without squeeze-and-excite, hard-swish and 5x5 kernels.
         width_multiplier: Factor of all widths but the stem's.
         output_stride: 8, 16 or 32. Levels beyond it keep its stride and are dilated.
-        reduced_tail: Half the channels in the blocks of the last level, expansions
-            included, and in the last convolution, for segmentation and detection
-            (sections 6.3 and 6.4, "RF2"). With LR-ASPP this gives the parameters of the
-            paper's Table 7; torchvision keeps the first of these expansions.
+        reduced_tail: Half the channels in the blocks of the last level and in the last
+            convolution, for segmentation and detection (sections 6.3 and 6.4, "RF2").
+            True: in the expansions too, which with LR-ASPP gives the parameters of the
+            paper's Table 7. "outputs": the expansion of the level's first block, whose
+            input is not reduced, keeps its channels, as in the detectors of
+            TensorFlow's Object Detection API and of torchvision.
         activation: Stands for both non-linearities of the table; "relu6" suits
             accelerators without hard-swish. None keeps the table's.
         padding: One of `convolutions.PADDINGS`.
@@ -130,7 +132,7 @@ class MobileNetV3(base.Backbone):
     minimalistic: bool = False
     width_multiplier: float = 1.0
     output_stride: int = 32
-    reduced_tail: bool = False
+    reduced_tail: bool | Literal["outputs"] = False
     activation: str | None = None
     padding: str = "same"
     stochastic_depth: float = 0.0
@@ -139,6 +141,7 @@ class MobileNetV3(base.Backbone):
     def __post_init__(self) -> None:
         trunk.check(self)
         fields.check_choice(self, "variant", tuple(TABLES))
+        fields.check_choice(self, "reduced_tail", (False, True, "outputs"))
         fields.check_choice(self, "activation", (None, *convolutions.ACTIVATIONS))
 
     def __call__(self, images: keras.KerasTensor) -> base.Features:
@@ -170,10 +173,13 @@ class MobileNetV3(base.Backbone):
             rows = [row._replace(kernel=3, squeeze_excite=NO) for row in rows]
         if self.reduced_tail:
             tail = max(number for number, row in enumerate(rows) if row.stride == 2)
+            kept = rows[tail].expanded
             rows[tail:] = [
                 row._replace(expanded=row.expanded // 2, filters=row.filters // 2)
                 for row in rows[tail:]
             ]
+            if self.reduced_tail == "outputs":
+                rows[tail] = rows[tail]._replace(expanded=kept)
         return tuple(rows)
 
     def _width(self, filters: int) -> int:

@@ -4,11 +4,12 @@ import abc
 import dataclasses
 
 import keras
+import numpy as np
 
 from official.backbones import base as backbones_base
 
 Outputs = dict[str, keras.KerasTensor]
-"""Named output tensors: "logits", later "boxes", "mask_logits"."""
+"""Named output tensors: "logits", "box_encodings", later "mask_logits"."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,3 +20,21 @@ class Head(abc.ABC):
     def __call__(
         self, features: backbones_base.Features, num_classes: int
     ) -> Outputs: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectionHead(Head):
+    """A head that answers for every one of its anchors.
+
+    Outputs: "box_encodings" `[B, A, 4]` (ty, tx, th, tw, see `official.ops.boxes`) and
+    "logits" `[B, A, num_classes]`. Anchors run over the levels from the finest, then
+    rows, columns, and the shapes of a cell.
+    """
+
+    @abc.abstractmethod
+    def anchor_boxes(self, image_size: tuple[int, int]) -> np.ndarray:
+        """The anchors of images of a height and width: `[A, 4]`, float32.
+
+        `ymin, xmin, ymax, xmax` in shares of the image's sides; not clipped to it. A
+        level has `ceil(side / stride)` cells a side.
+        """

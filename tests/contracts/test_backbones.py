@@ -74,6 +74,8 @@ def alternatives(spec: object, field: dataclasses.Field) -> list[object]:
     value = getattr(spec, field.name)
     if isinstance(value, bool):
         return [not value]
+    if isinstance(value, tuple):
+        return [value[:-1]]
     if dataclasses.is_dataclass(value):
         return [
             dataclasses.replace(value, **{inner.name: other})

@@ -9,7 +9,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from test_backbones import AUTOMATIC, alternatives
+from test_backbones import AUTOMATIC, BACKBONES, alternatives
 
 from official import heads
 from official.backbones import mobilenet_v3
@@ -35,6 +35,10 @@ every_head = pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.__name
 
 # These answer for every place of the image, all others for the image.
 DENSE = [lraspp.LRASPP, raspp.RASPP]
+DETECTORS = [kind for kind in HEADS if issubclass(kind, base.DetectionHead)]
+every_detection_head = pytest.mark.parametrize(
+    "kind", DETECTORS, ids=lambda kind: kind.__name__
+)
 every_dense_head = pytest.mark.parametrize(
     "kind", DENSE, ids=lambda kind: kind.__name__
 )
@@ -49,8 +53,17 @@ def _model(head: base.Head, size=(64, 96), *, classes: int = 5, **backbone):
 
 
 def _small(kind: type[base.Head]) -> base.Head:
+    small = {"filters": 8, "extra": (16, 8, 8, 8)}
     fields = {f.name for f in dataclasses.fields(kind)}
-    return kind(filters=8) if "filters" in fields else kind()
+    return kind(**{name: value for name, value in small.items() if name in fields})
+
+
+def _answers(head: base.Head, size) -> object:
+    """All that a field of a head can change."""
+    config = _model(head, size).get_config()
+    if isinstance(head, base.DetectionHead):
+        return config, head.anchor_boxes(size).tolist()
+    return config
 
 
 def _levels(head: base.Head) -> list[str]:
@@ -59,21 +72,21 @@ def _levels(head: base.Head) -> list[str]:
 
 def test_there_are_heads():
     names = {kind.__name__ for kind in HEADS}
-    assert {"LRASPP", "RASPP", "Classification"} <= names
+    assert {"LRASPP", "RASPP", "Classification", "SSDLite"} <= names
 
 
 @every_head
 def test_every_field_changes_the_model(kind):
     # Large enough for several windows of the pooling.
-    spec, size = kind(), (1024, 2048)
-    config = _model(spec, size).get_config()
+    spec, size = kind(), (96, 160) if kind in DETECTORS else (1024, 2048)
+    answers = _answers(spec, size)
     for field in dataclasses.fields(kind):
         is_level = field.name in _levels(spec)
         others = ["C4"] if is_level else alternatives(spec, field)
         assert others, field.name
         for value in others:
             changed = dataclasses.replace(spec, **{field.name: value})
-            assert _model(changed, size).get_config() != config, (field.name, value)
+            assert _answers(changed, size) != answers, (field.name, value)
 
 
 @every_head
@@ -128,16 +141,43 @@ def test_mixed_precision_runs_forward_and_backward(kind, dtype):
         keras.config.set_dtype_policy("float32")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 3))
     with tf.GradientTape() as tape:
-        logits = model(images, training=True)["logits"]
-        loss = tf.reduce_sum(tf.cast(logits, tf.float32) ** 2)
-    assert logits.dtype == dtype
+        outputs = model(images, training=True)
+        loss = sum(tf.reduce_sum(tf.cast(x, tf.float32) ** 2) for x in outputs.values())
+    assert outputs["logits"].dtype == dtype
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+@every_detection_head
+@pytest.mark.parametrize("backbone", BACKBONES, ids=lambda backbone: backbone.__name__)
+def test_a_detector_answers_for_each_anchor_on_every_backbone(kind, backbone):
+    head, size = _small(kind), (64, 160)
+    spec = backbone(width_multiplier=0.25)
+    if not hasattr(spec, "output_stride"):
+        pytest.skip("a network of one resolution is tapped otherwise")
+    images = keras.Input((*size, 3), name="images")
+    outputs = head(spec(images), 3)
+    count = len(head.anchor_boxes(size))
+    assert outputs["logits"].shape == (None, count, 3)
+    assert outputs["box_encodings"].shape == (None, count, 4)
+
+
+@every_detection_head
+@pytest.mark.parametrize("size", [(64, 96), (97, 161), (75, 32)])
+def test_a_detector_answers_for_each_anchor_at_every_size(kind, size):
+    head = _small(kind)
+    outputs = _model(head, size).output
+    assert outputs["logits"].shape[1] == len(head.anchor_boxes(size))
+
+
+@every_detection_head
+def test_specs_of_detectors_are_values(kind):
+    assert hash(kind()) == hash(kind())
+
+
 @every_head
 def test_logits_are_of_places_or_of_the_image(kind):
-    rank = 4 if kind in DENSE else 2
+    rank = 4 if kind in DENSE else 3 if kind in DETECTORS else 2
     assert len(_model(kind()).output["logits"].shape) == rank
 
 

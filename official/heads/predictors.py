@@ -1,0 +1,129 @@
+"""What detection heads have in common: levels, and the convolutions that predict."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import keras
+
+from official.backbones import base as backbones_base
+from official.heads import base, maps
+
+INITIAL_STDDEV = 0.03
+"""Of the kernels that predict, as in the Object Detection API and in torchvision."""
+
+_TAP = re.compile(r"C([1-5])(_expand|_depthwise|_project)?")
+
+
+def tap_stride(name: str, *, owner: str) -> int:
+    """The stride that the name of a feature promises.
+
+    Args:
+        owner: The field that names it, for the message.
+
+    Raises:
+        ValueError: If it is no name of a feature map.
+    """
+    match = _TAP.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"{owner} = {name!r}: must be a feature of a backbone such as 'C4', "
+            "'C5_expand' or 'C5'"
+        )
+    # An expansion is at the stride of the level before.
+    return 2 ** (int(match[1]) - (match[2] == "_expand"))
+
+
+def tap(
+    features: backbones_base.Features, name: str, *, owner: str
+) -> keras.KerasTensor:
+    """A feature, at the stride that its name promises.
+
+    Where a backbone has no "C{k}_expand", the last output of the level before stands
+    for it, which is of the same stride, as in SSD on MobileNetV1.
+
+    Raises:
+        ValueError: If there is none, or its stride is another.
+    """
+    if name.endswith("_expand") and name not in features:
+        name = f"C{int(name[1]) - 1}"
+    found = maps.feature(features, name, owner=owner)
+    stride = tap_stride(name, owner=owner)
+    if "C1" in features:
+        size = maps.size(found)
+        wanted = tuple(
+            math.ceil(2 * side / stride) for side in maps.size(features["C1"])
+        )
+        if size != wanted:
+            raise ValueError(
+                f"{owner}: {name!r} is {size[0]} x {size[1]}, but a stride of {stride} "
+                f"makes it {wanted[0]} x {wanted[1]}: set the backbone's output_stride "
+                "to 32"
+            )
+    return found
+
+
+def check_prior(prior: float, *, owner: str) -> None:
+    """Checks the score that classes begin at.
+
+    Args:
+        owner: The field that holds it, for the message.
+
+    Raises:
+        ValueError: If it is not in (0, 1).
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"{owner} = {prior!r}: must be in (0, 1)")
+
+
+def bias(prior: float) -> float:
+    """Of logits whose sigmoid is `prior`."""
+    return math.log(prior / (1 - prior))
+
+
+def predict(
+    features: keras.KerasTensor,
+    shapes: int,
+    values: int,
+    *,
+    name: str,
+    bias: float = 0.0,
+) -> keras.KerasTensor:
+    """A 1x1 convolution to values of each anchor, `[B, anchors, values]`.
+
+    Args:
+        shapes: Anchors of a cell.
+        bias: Initial one of every channel.
+    """
+    rows, columns = maps.size(features)
+    x = keras.layers.Conv2D(
+        shapes * values,
+        1,
+        kernel_initializer=keras.initializers.TruncatedNormal(stddev=INITIAL_STDDEV),
+        bias_initializer=keras.initializers.Constant(bias),
+        name=f"{name}_conv",
+    )(features)
+    return keras.layers.Reshape(
+        (rows * columns * shapes, values), name=f"{name}_reshape"
+    )(x)
+
+
+def join(
+    boxes: Sequence[keras.KerasTensor],
+    logits: Sequence[keras.KerasTensor],
+    *,
+    name: str,
+) -> base.Outputs:
+    """The outputs of a head from those of its levels."""
+
+    def concatenated(
+        levels: Sequence[keras.KerasTensor], end: str
+    ) -> keras.KerasTensor:
+        if len(levels) == 1:
+            return levels[0]
+        return keras.layers.Concatenate(axis=1, name=f"{name}_{end}")(list(levels))
+
+    return {
+        "box_encodings": concatenated(boxes, "boxes"),
+        "logits": concatenated(logits, "logits"),
+    }
