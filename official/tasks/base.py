@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from official import failures
 from official.backbones import base as backbones_base
 from official.data import base as data_base
 from official.layers import normalization
+from official.tasks import outputs as outputs_lib
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -80,6 +82,11 @@ class Task(abc.ABC):
         return "softmax"
 
     @property
+    def output_forms(self) -> tuple[str, ...]:
+        """What its files can give; of `official.export_spec.OUTPUTS`."""
+        return ("logits", "scores", "class_ids")
+
+    @property
     @abc.abstractmethod
     def metric(self) -> str:
         """Name of the metric that decides which checkpoint is best; more is better."""
@@ -147,6 +154,34 @@ class Task(abc.ABC):
         The outputs come from the Keras network or from a file: all forms that the
         export stage can write are understood.
         """
+
+    def finish(self, network: keras.Model, *, output: str, size: str) -> keras.Model:
+        """The network with the outputs that a file has.
+
+        Args:
+            network: From `build`, in its inference form; of floats, or on the grids
+                of integers (`official.quantization.rewrite`), where what is added
+                has its ranges, too.
+            output: One of `output_forms`.
+            size: One of `official.export_spec.SIZES`.
+
+        Raises:
+            RequestError: If the task has no such form.
+        """
+        self.require_form(output)
+        return outputs_lib.of_logits(
+            network, output=output, size=size, activation=self.score_activation
+        )
+
+    def require_form(self, output: str) -> None:
+        """Raises a RequestError if no file of the task can give this."""
+        if output not in self.output_forms:
+            forms = ", ".join(map(repr, self.output_forms))
+            raise failures.RequestError(
+                f"export.output = {output!r}: what a file of {type(self).__name__} can "
+                f"give here is one of {forms}; set export.output = "
+                f"{self.output_forms[0]!r}"
+            )
 
     @abc.abstractmethod
     def agreement(
