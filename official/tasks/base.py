@@ -11,6 +11,7 @@ from official import failures
 from official.backbones import base as backbones_base
 from official.data import base as data_base
 from official.layers import normalization
+from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class Task(abc.ABC):
     def score_activation(self) -> str:
         """ "softmax" or "sigmoid": what makes scores of the logits."""
         return "softmax"
+
+    @property
+    def detector(self) -> detector_lib.Detector | None:
+        """How boxes are read at `image_size`; None for a task that finds none."""
+        return None
 
     @property
     def output_forms(self) -> tuple[str, ...]:

@@ -1,9 +1,16 @@
-"""What a file gives: the end of its graph, made from the logits of a network."""
+"""What a file gives: the end of its graph, made from the outputs of a network."""
 
 import keras
 
-from official.layers import argmax, fake_quant
+from official.layers import (
+    argmax,
+    box_decoding,
+    fake_quant,
+    foreground,
+    quantized_boxes,
+)
 from official.quantization import rewrite, rules
+from official.tasks import detector as detector_lib
 
 
 def of_logits(
@@ -30,6 +37,38 @@ def of_logits(
         outputs["scores"] = scores(network, logits, activation=activation)
     else:
         outputs["logits"] = logits
+    return keras.Model(network.input, outputs, name="network")
+
+
+def of_boxes(
+    network: keras.Model, detector: detector_lib.Detector, *, output: str, activation: str
+) -> keras.Model:
+    """A detector with one of the forms "detections", "raw" and "decoded".
+
+    The first two are one graph: what makes detections of it is put behind the converted
+    file. It gives "box_encodings" and "scores", the third "boxes_yxyx" and "scores".
+
+    Args:
+        network: Its outputs are "box_encodings" `[B, A, 4]` and "logits" `[B, A, C]`.
+        detector: How they are read.
+        output: The form.
+        activation: "sigmoid", or "softmax" for logits whose first is the background's.
+    """
+    encodings, logits = network.output["box_encodings"], network.output["logits"]
+    values = scores(network, logits, activation=activation)
+    if activation == "softmax":
+        values = foreground.Foreground(name="foreground")(values)
+    if output != "decoded":
+        outputs = {"box_encodings": encodings, "scores": values}
+        return keras.Model(network.input, outputs, name="network")
+    integers = rewrite.is_quantized(network)
+    kind = quantized_boxes.QuantizedBoxDecoding if integers else box_decoding.BoxDecoding
+    layer = kind(anchors=detector.anchors, scales=detector.scales, name="boxes")
+    boxes = layer(encodings)
+    if integers:
+        fixed = rules.fixed_range(layer)
+        boxes = fake_quant.FakeQuant(fixed=fixed, name="boxes_range")(boxes)
+    outputs = {"boxes_yxyx": boxes, "scores": values}
     return keras.Model(network.input, outputs, name="network")
 
 
