@@ -7,7 +7,7 @@ INTEGER = ("int8", "int16x8", "mixed")
 """Precisions whose activations are quantised, thus need their ranges."""
 CALIBRATIONS = ("average", "min_max", "percentile", "mse")
 TYPES = ("uint8", "int8", "float32")
-OUTPUTS = ("logits", "scores", "class_ids")
+OUTPUTS = ("logits", "scores", "class_ids", "detections", "raw", "decoded")
 SIZES = ("head", "input")
 
 
@@ -28,7 +28,11 @@ class Export:
             file (of an int16x8 file int16 instead of the first two); the float ones
             give float32. Class ids are int32 in every file.
         output: "logits", "scores" (0..1: their softmax, or the sigmoid of each where
-            there may be several classes) or "class_ids" (argmax inside the file).
+            there may be several classes) or "class_ids" (argmax inside the file). Of a
+            detector: "detections" (boxes, classes and scores of what is there: four
+            outputs of `TFLite_Detection_PostProcess`), "raw" (encoded boxes and scores
+            of all anchors, which the file's metadata has) or "decoded" (boxes and
+            scores of all anchors; the app leaves out what overlaps).
         output_size: "head" (the resolution of the head) or "input".
         calibration_examples: Training images whose activation ranges are recorded.
         calibration: From the values on these images to the range that 8 bits hold:

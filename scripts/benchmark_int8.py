@@ -83,7 +83,9 @@ def compare(run_dir: pathlib.Path) -> dict[str, Any]:
 
     _, experiment = experiment_lib.load_run(run_dir)
     network = checkpoints.inference_network(experiment, run_dir)
-    reference = parity.keras_predictor(network, spec=experiment.export)
+    reference = parity.keras_predictor(
+        network, task=experiment.task, spec=experiment.export
+    )
     runner = interpreter.Runner(run_dir / "export" / "model_int8.tflite")
     labels, ours, theirs = [], [], []
     for images, targets in examples.evaluation_batches(experiment):

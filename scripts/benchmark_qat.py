@@ -140,7 +140,9 @@ def compare(floats: pathlib.Path, trained: pathlib.Path) -> dict[str, Any]:
     _, experiment = experiment_lib.load_run(floats)
     network = checkpoints.inference_network(experiment, floats)
     predictors: dict[str, evaluation.Predictor] = {
-        "float": parity.keras_predictor(network, spec=experiment.export),
+        "float": parity.keras_predictor(
+            network, task=experiment.task, spec=experiment.export
+        ),
         "ptq": interpreter.Runner(floats / "export" / "model_int8.tflite"),
         "qat": interpreter.Runner(trained / "export" / "model_int8.tflite"),
     }

@@ -125,7 +125,11 @@ def measure(trained: "experiment_lib.Experiment") -> dict[str, Any]:
         network = checkpoints.inference_network(trained, folder, "last")
         # Refuses a file with a float tensor.
         (path,) = export.write(trained, network, folder=folder / "export").values()
-        built = inference.build(network, spec=trained.export, precision="int8")
+        spec = trained.export
+        finished = trained.task.finish(
+            network, output=spec.output, size=spec.output_size
+        )
+        built = inference.build(finished, spec=spec, precision="int8")
         examples = pipeline.picked(trained.dataset, trained.eval, IMAGES)
         images = [
             np.asarray(trained.task.preprocess(example, training=False)[0])

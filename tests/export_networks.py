@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from official import export_spec
 from official.layers import hard_swish
+from official.tasks import outputs
 from tflite_export import calibration, conversion, flatbuffer, inference
 from tflite_export.targets import base as targets_base
 
@@ -65,9 +66,13 @@ def convert(model: keras.Model, precision: str, **spec) -> bytes:
     """The file of a network; for the CPU, if `spec` has no other target."""
     export = export_spec.Export(**spec)
     target = targets_base.find(export.target)
-    graph = inference.build(
-        target.rewrite(model, precision).model, spec=export, precision=precision
+    finished = outputs.of_logits(
+        target.rewrite(model, precision).model,
+        output=export.output,
+        size=export.output_size,
+        activation="softmax",
     )
+    graph = inference.build(finished, spec=export, precision=precision)
     integer = precision in export_spec.INTEGER
     images = calibration.collect(pixels(8)[:, None]) if integer else None
     return conversion.convert(graph, precision, spec=export, calibration=images)

@@ -18,8 +18,8 @@ from tflite_export import (
     evaluate,
     examples,
     export,
+    findings,
     flatbuffer,
-    inference,
     interpreter,
     parity,
     predict,
@@ -136,13 +136,18 @@ def test_variants_do_not_take_each_others_names(precision, spec, name):
 
 def test_one_class_of_several_labels_is_refused_before_conversion():
     chosen = experiment(task={"multi_label": True}, output="class_ids")
-    with pytest.raises(failures.RequestError, match=r"set export\.output = 'scores'"):
-        inference.build(
-            network_of(chosen),
-            spec=chosen.export,
-            precision="float32",
-            scores=chosen.task.score_activation,
-        )
+    with pytest.raises(failures.RequestError, match="one of 'logits', 'scores'; set"):
+        findings.graph(chosen, network_of(chosen), "float32")
+
+
+def test_a_form_of_detectors_is_refused_for_a_classifier():
+    chosen = experiment(output="detections")
+    with pytest.raises(failures.RequestError) as caught:
+        findings.graph(chosen, network_of(chosen), "float32")
+    assert str(caught.value) == (
+        "export.output = 'detections': what a file of Classification can give here is "
+        "one of 'logits', 'scores', 'class_ids'; set export.output = 'logits'"
+    )
 
 
 @pytest.fixture

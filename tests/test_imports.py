@@ -71,6 +71,8 @@ ROWS: list[dict[str, set[str]]] = [
             "official.losses",
             "official.metrics",
             "official.ops",
+            # What ends a quantization-aware network has its ranges, too.
+            "official.quantization",
         },
     },
     {"official.report": {"official.data", "official.tasks"}},

@@ -79,12 +79,14 @@ def test_keras_gets_the_pixels_that_the_file_gets():
     images = keras.Input((2, 2, 3))
     network = keras.Model(images, {"logits": keras.layers.Identity()(images)})
     pixels = np.full((1, 2, 2, 3), 9.7, np.float32)
-    largest = {
-        name: parity.keras_predictor(network, spec=export_spec.Export(input_type=name))(
-            pixels
-        )["logits"].max()
-        for name in ("uint8", "float32")
-    }
+    task = small.experiment().task
+
+    def largest_of(input_type):
+        spec = export_spec.Export(input_type=input_type)
+        predictor = parity.keras_predictor(network, task=task, spec=spec)
+        return predictor(pixels)["logits"].max()
+
+    largest = {name: largest_of(name) for name in ("uint8", "float32")}
     assert largest == {"uint8": 10.0, "float32": np.float32(9.7)}
 
 

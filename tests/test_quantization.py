@@ -12,6 +12,7 @@ from official.backbones import mobilenet_v2
 from official.heads import classification
 from official.layers import batch_norm, fake_quant, hard_swish
 from official.quantization import estimators, rewrite, rules, scheme
+from official.tasks import outputs
 from tflite_export import (
     calibration,
     check,
@@ -38,7 +39,10 @@ def _quantized(model, *, images=None, **settings):
 def _file(model, folder, **spec):
     """Its file, and the graph that it was made from."""
     export = export_spec.Export(**spec)
-    built = inference.build(model, spec=export, precision="int8")
+    finished = outputs.of_logits(
+        model, output=export.output, size=export.output_size, activation="softmax"
+    )
+    built = inference.build(finished, spec=export, precision="int8")
     path = folder / "model.tflite"
     path.write_bytes(conversion.convert(built, "int8", spec=export))
     return path, built

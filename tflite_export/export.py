@@ -207,9 +207,7 @@ def _search(
         )
         return 100 * results["mixed"].metrics[metric]
 
-    reference = value(
-        parity.keras_predictor(network, spec=spec, scores=task.score_activation)
-    )
+    reference = value(parity.keras_predictor(network, task=task, spec=spec))
 
     def drop(content: bytes) -> float:
         with tempfile.TemporaryDirectory(prefix="tflite_export_") as folder:
@@ -313,7 +311,7 @@ def _draw(
     shown = {k: v for k, v in files.items() if "float" not in k} or files
     runners = {name: interpreter.Runner(path) for name, path in shown.items()}
     reference = parity.keras_predictor(
-        network, spec=experiment.export, scores=experiment.task.score_activation
+        network, task=experiment.task, spec=experiment.export
     )
     predictors: dict[str, evaluation.Predictor] = {parity.KERAS: reference, **runners}
     predictions.draw(experiment, predictors, run_dir / "predictions")

@@ -37,20 +37,25 @@ def graph(
     """The network for its target, and what the file of a precision is made from."""
     spec = experiment.export
     target = targets_base.find(spec.target)
+    finished = _finished(experiment, network)
     if experiment.quantization is None:
-        rewritten = target.rewrite(network, precision)
+        rewritten = target.rewrite(finished, precision)
     else:
-        # It was rewritten before its training.
+        # It was rewritten before its training, but for what makes the outputs.
         before = networks.build_float(experiment, training=False)
-        changes = target.rewrite(before, precision).changes
-        rewritten = targets_base.Rewritten(network, changes)
-    built = inference.build(
-        rewritten.model,
-        spec=spec,
-        precision=precision,
-        scores=experiment.task.score_activation,
-    )
+        changes = target.rewrite(_finished(experiment, before), precision).changes
+        rewritten = targets_base.Rewritten(
+            target.rewrite(finished, precision).model, changes
+        )
+    built = inference.build(rewritten.model, spec=spec, precision=precision)
     return rewritten, built
+
+
+def _finished(
+    experiment: experiment_lib.Experiment, network: keras.Model
+) -> keras.Model:
+    spec = experiment.export
+    return experiment.task.finish(network, output=spec.output, size=spec.output_size)
 
 
 def for_hardware(

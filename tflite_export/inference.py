@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from official import export_spec, failures
+from official import export_spec
 from official import graph as graph_lib
-from official.layers import argmax, fake_quant, quantized
-from official.quantization import rewrite, rules
+from official.layers import fake_quant, quantized
+from official.quantization import rewrite
 
 _NORMALIZE = "normalize"
 
@@ -29,14 +29,8 @@ class Graph:
     offset: float = 0.0
 
 
-def build(
-    network: keras.Model,
-    *,
-    spec: export_spec.Export,
-    precision: str,
-    scores: str = "softmax",
-) -> Graph:
-    """A copy of the network for one file: batch 1, its input type, its output.
+def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> Graph:
+    """A copy of the network for one file: batch 1, its input type.
 
     An int8 or mixed file that takes integers has no normalisation among its ops: the
     input's quantisation parameters are the normalisation. All others have it inside.
@@ -44,21 +38,18 @@ def build(
 
     Args:
         network: Input `[None, H, W, 3]`, float32 pixels 0..255, that goes into a
-            `Rescaling` named "normalize"; outputs a dict.
-        scores: What makes scores of the logits; see `finish`.
+            `Rescaling` named "normalize"; the outputs of the file, a dict: see
+            `official.tasks.base.Task.finish`.
 
     Raises:
         ValueError: If the network has no such layer.
-        RequestError: As `finish`.
     """
     normalize = _normalize(network)
     if precision == "int16x8":
         # Symmetric: no zero point could hold an offset. Its input means pixels.
-        model = _clone(network, dtype="float32", normalize=normalize)
-        return Graph(model=finish(model, spec, scores=scores))
+        return Graph(model=_clone(network, dtype="float32", normalize=normalize))
     if precision in export_spec.INTEGER and spec.input_type != "float32":
         model = _clone(network, dtype="float32", normalize=None)
-        model = finish(model, spec, scores=scores)
         return Graph(model=model, scale=normalize.scale, offset=normalize.offset)
     if spec.input_type == "int8":
         # The file is fed pixel - 128; the layer makes up for it.
@@ -68,49 +59,8 @@ def build(
             name=_NORMALIZE,
         )
         shifted = _clone(network, dtype="int8", normalize=normalize)
-        return Graph(model=finish(shifted, spec, scores=scores), offset=-128.0)
-    model = _clone(network, dtype=spec.input_type, normalize=normalize)
-    return Graph(model=finish(model, spec, scores=scores))
-
-
-def finish(
-    model: keras.Model, spec: export_spec.Export, *, scores: str = "softmax"
-) -> keras.Model:
-    """The network with the output that a file has: its size, and what is in it.
-
-    Args:
-        model: Input `[B, H, W, 3]`; its outputs hold "logits" `[..., C]`.
-        scores: "softmax" or "sigmoid": what makes scores of the logits.
-
-    Raises:
-        RequestError: If a file that gives one class is asked for where there may be
-            several.
-    """
-    outputs = dict(model.output)
-    logits = outputs.pop("logits")
-    size = tuple(model.input.shape[1:3])
-    if spec.output_size == "input" and len(logits.shape) == 4:
-        resize = keras.layers.Resizing(
-            *size, interpolation="bilinear", name="logits_resize"
-        )
-        logits = resize(logits)
-    if spec.output == "class_ids":
-        if scores == "sigmoid":
-            raise failures.RequestError(
-                "export.output = 'class_ids' gives one class, and the task may see "
-                "several in an image; set export.output = 'scores' or 'logits'"
-            )
-        outputs["class_ids"] = argmax.ArgMax(name="class_ids")(logits)
-    elif spec.output == "scores":
-        layer = keras.layers.Activation(scores, name="scores")
-        outputs["scores"] = layer(logits)
-        if rewrite.is_quantized(model):
-            fixed = rules.fixed_range(layer)
-            ranged = fake_quant.FakeQuant(fixed=fixed, name="scores_range")
-            outputs["scores"] = ranged(outputs["scores"])
-    else:
-        outputs["logits"] = logits
-    return keras.Model(model.input, outputs, name="network")
+        return Graph(model=shifted, offset=-128.0)
+    return Graph(model=_clone(network, dtype=spec.input_type, normalize=normalize))
 
 
 def _normalize(network: keras.Model) -> keras.layers.Rescaling:

@@ -149,7 +149,11 @@ def _tensors(file: flatbuffer.File, model: keras.Model) -> dict[str, _Place]:
     makers: dict[int, graph.Node] = {}
     for node in graph.nodes(model):
         for name, limits in getattr(node.operation, "limits_inside", {}).items():
-            places = [p for p in made.get(node.name, ()) if _has_range(p, limits)]
+            places = [
+                place
+                for place in made.get(node.name, ())
+                if place.op not in _MOVES and _has_range(place, limits)
+            ]
             taken = [place.tensor.index for place in found.values()]
             free = [p for p in places if p.tensor.index not in taken]
             if free:

@@ -11,7 +11,7 @@ import numpy as np
 from official import export_spec, failures
 from official.tasks import base as tasks_base
 from official.tasks import evaluation
-from tflite_export import calibration, inference, interpreter
+from tflite_export import calibration, interpreter
 
 KERAS = "Keras"
 
@@ -61,7 +61,7 @@ def measure(
         spec: Of the files.
         batches: Of the evaluation set.
     """
-    reference = keras_predictor(network, spec=spec, scores=task.score_activation)
+    reference = keras_predictor(network, task=task, spec=spec)
     predictors: dict[str, evaluation.Predictor] = {KERAS: reference}
     for name, path in files.items():
         predictors[name] = interpreter.Runner(path)
@@ -69,7 +69,7 @@ def measure(
 
 
 def keras_predictor(
-    network: keras.Model, *, spec: export_spec.Export, scores: str = "softmax"
+    network: keras.Model, *, task: tasks_base.Task, spec: export_spec.Export
 ) -> evaluation.Predictor:
     """The network as a predictor: the function that a float file of `spec` is.
 
@@ -77,11 +77,8 @@ def keras_predictor(
     than 0.1 % of the pixels of a segmentation to another class: rounding resized images
     to 8 bits, and enlarging class ids, which is done by the nearest one, instead of
     logits. An app does the same whatever it runs; what is compared is the file.
-
-    Args:
-        scores: As of `inference.finish`.
     """
-    finished = inference.finish(network, spec, scores=scores)
+    finished = task.finish(network, output=spec.output, size=spec.output_size)
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:
         if spec.input_type != "float32":

@@ -160,8 +160,8 @@ def _affine(inputs: Any, factor: Any, offset: Any, rounded_kernel: Any) -> Any:
     return outputs + keras.ops.cast(offset, inputs.dtype)
 
 
-class _Gated(Fake):
-    """A layer that computes relu6(x + 3) / 6 in two ops.
+class Inside(Fake):
+    """A layer of several ops, with known ranges between them.
 
     Attributes:
         limits_inside: Of what is rounded inside, by name.
@@ -188,6 +188,10 @@ class _Gated(Fake):
             axis=None,
         )
         return keras.ops.cast(found, values.dtype)
+
+
+class _Gated(Inside):
+    """A layer that computes relu6(x + 3) / 6 in two ops."""
 
     def gate(self, inputs: Any) -> Any:
         opened = self.rounded(keras.ops.relu6(inputs + 3.0), "opened")

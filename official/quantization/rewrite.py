@@ -16,10 +16,12 @@ from official import graph
 from official.layers import (
     attention,
     batch_norm,
+    box_decoding,
     fake_quant,
     hard_swish,
     quantized,
     quantized_attention,
+    quantized_boxes,
 )
 from official.quantization import rules
 from official.quantization.rules import Kind
@@ -122,6 +124,7 @@ _FLOAT_KINDS: Mapping[type, type[keras.layers.Layer]] = {
     quantized.QuantizedHardSwish: hard_swish.HardSwish,
     quantized.QuantizedHardSigmoid: hard_swish.HardSigmoid,
     quantized_attention.QuantizedMultiQueryAttention: attention.MultiQueryAttention,
+    quantized_boxes.QuantizedBoxDecoding: box_decoding.BoxDecoding,
 }
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import keras
 
-from official.layers import argmax, attention, batch_norm, hard_swish, layer_scale
+from official.layers import (
+    argmax,
+    attention,
+    batch_norm,
+    box_decoding,
+    foreground,
+    hard_swish,
+    layer_scale,
+)
 
 WEIGHT_BITS = range(4, 9)
 ACTIVATION_BITS = (8, 16)
@@ -106,6 +114,8 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (hard_swish.HardSigmoid, Kind.BOUNDARY),
     (attention.MultiQueryAttention, Kind.ATTENTION),
     (argmax.ArgMax, Kind.IDS),
+    (box_decoding.BoxDecoding, Kind.BOUNDARY),
+    (foreground.Foreground, Kind.SAME),
     (keras.layers.Softmax, Kind.BOUNDARY),
     (keras.layers.Add, Kind.BOUNDARY),
     (keras.layers.Subtract, Kind.BOUNDARY),
@@ -162,7 +172,7 @@ def _require_plain(layer: Any) -> None:
 
 def fixed_range(layer: Any) -> tuple[float, float] | None:
     """Range of the output, where TFLite fixes it or the function does."""
-    if isinstance(layer, hard_swish.HardSigmoid):
+    if isinstance(layer, hard_swish.HardSigmoid | box_decoding.BoxDecoding):
         return 0.0, 1.0
     softmax = isinstance(layer, keras.layers.Softmax)
     if isinstance(layer, keras.layers.Activation):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import keras
 import numpy as np
 
+from official import failures
 from official.backbones import base as backbones_base
 from official.data import base as data_base
 from official.layers import normalization
+from official.tasks import detector as detector_lib
+from official.tasks import outputs as outputs_lib
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -94,6 +97,16 @@ class Task(abc.ABC):
     def score_activation(self) -> str:
         """ "softmax" or "sigmoid": what makes scores of the logits."""
         return "softmax"
+
+    @property
+    def detector(self) -> detector_lib.Detector | None:
+        """How boxes are read at `image_size`; None for a task that finds none."""
+        return None
+
+    @property
+    def output_forms(self) -> tuple[str, ...]:
+        """What its files can give; of `official.export_spec.OUTPUTS`."""
+        return ("logits", "scores", "class_ids")
 
     @property
     @abc.abstractmethod
@@ -181,6 +194,34 @@ class Task(abc.ABC):
         The outputs come from the Keras network or from a file: all forms that the
         export stage can write are understood.
         """
+
+    def finish(self, network: keras.Model, *, output: str, size: str) -> keras.Model:
+        """The network with the outputs that a file has.
+
+        Args:
+            network: From `build`, in its inference form; of floats, or on the grids
+                of integers (`official.quantization.rewrite`), where what is added
+                has its ranges, too.
+            output: One of `output_forms`.
+            size: One of `official.export_spec.SIZES`.
+
+        Raises:
+            RequestError: If the task has no such form.
+        """
+        self.require_form(output)
+        return outputs_lib.of_logits(
+            network, output=output, size=size, activation=self.score_activation
+        )
+
+    def require_form(self, output: str) -> None:
+        """Raises a RequestError if no file of the task can give this."""
+        if output not in self.output_forms:
+            forms = ", ".join(map(repr, self.output_forms))
+            raise failures.RequestError(
+                f"export.output = {output!r}: what a file of {type(self).__name__} can "
+                f"give here is one of {forms}; set export.output = "
+                f"{self.output_forms[0]!r}"
+            )
 
     @abc.abstractmethod
     def agreement(

@@ -110,6 +110,12 @@ class Classification(base.Task):
     def score_activation(self) -> str:
         return "sigmoid" if self.multi_label else "softmax"
 
+    @property
+    def output_forms(self) -> tuple[str, ...]:
+        # Where there may be several classes, the largest is not the answer.
+        every = super().output_forms
+        return tuple(x for x in every if not (self.multi_label and x == "class_ids"))
+
     def build(self, *, num_classes: int, training: bool) -> keras.Model:
         self._require_classes(num_classes)
         size = self._training_size() if training else self.scaled(self.image_size)

@@ -59,12 +59,13 @@ def model(
 
 
 def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
-    """Settings that a quantization scheme rules out: found before training, not after.
+    """Settings that rule each other out: found before training, not after.
 
     Raises:
         RequestError: Names the settings and the way out.
     """
     scheme, spec = experiment.quantization, experiment.export
+    experiment.task.require_form(spec.output)
     if scheme is None:
         return
     trainer = experiment.trainer

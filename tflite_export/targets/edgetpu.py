@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import keras
 
 from official import export_spec
-from official.layers import attention, hard_swish
+from official.layers import attention, box_decoding, hard_swish, quantized_boxes
 from tflite_export.targets import base
 
 if TYPE_CHECKING:
@@ -198,6 +198,9 @@ class EdgeTPU(base.Target):
     def rewrite(self, model: keras.Model, precision: str) -> base.Rewritten:
         forms: dict[type, str] = {
             hard_swish.HardSwish: "split",
+            # EXP is not among its ops.
+            box_decoding.BoxDecoding: "logistic",
+            quantized_boxes.QuantizedBoxDecoding: "logistic",
             # What stays on the CPU is XNNPACK's.
             attention.MultiQueryAttention: "single",
         }

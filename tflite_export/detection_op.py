@@ -1,0 +1,140 @@
+"""`TFLite_Detection_PostProcess`, appended to a file of encoded boxes and scores.
+
+LiteRT brings the op, as a custom one (`tensorflow/lite/kernels/detection_postprocess.cc`
+has its inputs, options and outputs). The converter makes it of a TensorFlow function
+that only stands for it, and only on some of its ways; here it is put into the finished
+file, so that it is the same behind a file of any precision.
+"""
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
+
+from official.tasks import detector as detector_lib
+
+NAME = "TFLite_Detection_PostProcess"
+
+INPUTS = ("box_encodings", "scores")
+"""Outputs of the file that the op is put behind: `[1, A, 4]` and `[1, A, K]`."""
+
+OUTPUTS = ("boxes_yxyx", "class_ids", "scores", "count")
+"""Of the op, in its order: `[1, N, 4]` in shares of the image's sides, `[1, N]`,
+`[1, N]`, `[1]`, all float32."""
+
+_VERSION = 1
+
+
+def append(content: bytes, detector: detector_lib.Detector) -> bytes:
+    """The file with the op at its end, and the op's outputs in the place of its own.
+
+    Args:
+        content: As the converter writes it; its signature names `INPUTS`, which are
+            float32.
+
+    Raises:
+        ValueError: If the outputs are others, or not one row for each anchor.
+    """
+    # Not to be aliased: the object API gives views of what it reads.
+    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    given = {_text(each.name): each.tensorIndex for each in signature.outputs}
+    classes = _require_inputs(given, graph, len(detector.anchors))
+    anchors = _constant(model, graph, detector.centers)
+    outputs = [_added(graph, name, shape) for name, shape in _outputs(detector)]
+    op = schema.OperatorT()
+    op.opcodeIndex = len(model.operatorCodes)
+    op.inputs = [*(given[name] for name in INPUTS), anchors]
+    op.outputs = outputs
+    op.customOptions = list(_options(detector, classes))
+    op.customOptionsFormat = schema.CustomOptionsFormat.FLEXBUFFERS
+    graph.operators.append(op)
+    graph.outputs = outputs
+    model.operatorCodes.append(_code())
+    signature.outputs = [
+        _named(name, index) for name, index in zip(OUTPUTS, outputs, strict=True)
+    ]
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _require_inputs(given: dict[str, int], graph: Any, anchors: int) -> int:
+    """The number of classes that the scores are of."""
+    if set(given) != set(INPUTS):
+        raise ValueError(f"the outputs are {sorted(given)}, want {sorted(INPUTS)}")
+    tensors = [graph.tensors[given[name]] for name in INPUTS]
+    for name, tensor in zip(INPUTS, tensors, strict=True):
+        shape = list(tensor.shape)
+        if tensor.type != schema.TensorType.FLOAT32:
+            raise ValueError(f"{name} is of type {tensor.type}, want float32")
+        if len(shape) != 3 or shape[:2] != [1, anchors]:
+            raise ValueError(f"{name} is {shape}, want [1, {anchors} anchors, ...]")
+    return int(tensors[1].shape[2])
+
+
+def _options(detector: detector_lib.Detector, classes: int) -> bytes:
+    y_scale, x_scale, h_scale, w_scale = map(float, detector.scales)
+    options = {
+        "max_detections": detector.total,
+        "max_classes_per_detection": 1,
+        "detections_per_class": detector.per_class,
+        "use_regular_nms": True,  # class by class; the other way is an approximation
+        "nms_score_threshold": float(detector.score_threshold),
+        "nms_iou_threshold": float(detector.iou_threshold),
+        "num_classes": classes,
+        "y_scale": y_scale,
+        "x_scale": x_scale,
+        "h_scale": h_scale,
+        "w_scale": w_scale,
+    }
+    return bytes(flexbuffers.Dumps(options))
+
+
+def _outputs(detector: detector_lib.Detector) -> list[tuple[str, list[int]]]:
+    most = detector.total
+    shapes = ([1, most, 4], [1, most], [1, most], [1])
+    return [
+        (f"{NAME}:{number}" if number else NAME, shape)
+        for number, shape in enumerate(shapes)
+    ]
+
+
+def _code() -> Any:
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+    code.customCode = NAME
+    code.version = _VERSION
+    return code
+
+
+def _constant(model: Any, graph: Any, values: np.ndarray) -> int:
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    index = _added(graph, "anchors", list(values.shape))
+    graph.tensors[index].buffer = len(model.buffers) - 1
+    return index
+
+
+def _added(graph: Any, name: str, shape: list[int]) -> int:
+    """A float32 tensor without values."""
+    tensor = schema.TensorT()
+    tensor.name = name
+    tensor.shape = shape
+    tensor.type = schema.TensorType.FLOAT32
+    tensor.buffer = 0  # by the schema an empty one
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _named(name: str, index: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
