@@ -1,7 +1,6 @@
 """Detection of objects: boxes with classes and scores."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from official.metrics import detections as detections_lib
 from official.ops import boxes as boxes_lib
 from official.ops import matching, nms
 from official.tasks import base
+from official.tasks import detector as detector_lib
+from official.tasks import outputs as outputs_lib
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 SCORES = ("sigmoid", "softmax")
 CLASS_LOSSES = ("focal", "hard_negatives")
 FIGURES = (*coco_ap.NAMES, "voc_ap", "voc_ap_11")
-
-PADDING, IGNORED = -1, -2
-"""Classes, in the targets of training, of boxes that are none, and of regions in which
-nothing is learned."""
 
 _METRICS = "detection"
 _SURE = 0.5
@@ -61,16 +58,14 @@ class Detection(base.Task):
         max_boxes: Objects of a training image that are learned; of more, the first.
         train_size: Height and width of a training image; None is `image_size`.
         flip: Mirror half of the training images.
-        brightness: Largest change, as a share of the range of pixel values.
-        contrast: Largest change of the factor 1.
-        saturation: Largest change of the factor 1.
-        hue: Largest turn, as a share of the circle.
+        photometric: Change brightness, contrast, saturation and hue of training
+            images as SSD does.
         zoom_out: Half of the training images are put into a canvas up to so many times
             their size, which is how SSD learns small objects; 1 does nothing.
         random_crop: Cut training images as SSD does.
-        scale_range: Otherwise: a training image, its aspect kept, is scaled by a factor
-            of this range from where it just fits, and padded or cut; None does nothing.
-        mosaic: Share of the training images that are made of four.
+        scale_range: Things in a training image look larger by a factor drawn from this
+            range: below 1 the image is padded, above it is cut. None does nothing.
+        mosaic: Share of the training batches whose images are made of four each.
         score_threshold: Detections below it are dropped.
         iou_threshold: Of two detections of a class that overlap more, the one with the
             lower score is dropped.
@@ -91,10 +86,7 @@ class Detection(base.Task):
     max_boxes: int = 100
     train_size: base.Size | None = None
     flip: bool = True
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
+    photometric: bool = False
     zoom_out: float = 1.0
     random_crop: bool = False
     scale_range: tuple[float, float] | None = None
@@ -121,8 +113,10 @@ class Detection(base.Task):
                 "class_loss 'focal' judges each class for itself: want "
                 "scores 'sigmoid', or class_loss 'hard_negatives'"
             )
-        if self.random_crop and self.scale_range is not None:
-            raise ValueError("random_crop and scale_range both cut images: want one")
+        if self.scale_range is not None and not (
+            0 < self.scale_range[0] <= self.scale_range[1]
+        ):
+            raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
         if self.zoom_out < 1:
             raise ValueError(f"zoom_out {self.zoom_out}: want 1 or more")
         if not 0 <= self.mosaic <= 1:
@@ -141,7 +135,29 @@ class Detection(base.Task):
 
     def anchors(self, *, training: bool = False) -> np.ndarray:
         """Of the network: float32 `[A, 4]`, in shares of its input's sides."""
-        return self.head.anchors(self._size(training))
+        return self.head.anchor_boxes(self._size(training))
+
+    @property
+    def detector(self) -> detector_lib.Detector:
+        return detector_lib.Detector(
+            anchors=self.anchors(),
+            scales=boxes_lib.SCALES,
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            per_class=self.detections_per_class,
+            total=self.max_detections,
+        )
+
+    @property
+    def output_forms(self) -> tuple[str, ...]:
+        return ("detections", "raw", "decoded")
+
+    def finish(self, network: keras.Model, *, output: str, size: str) -> keras.Model:
+        del size  # boxes have none
+        self.require_form(output)
+        return outputs_lib.of_boxes(
+            network, self.detector, output=output, activation=self.scores
+        )
 
     def _size(self, training: bool) -> base.Size:
         chosen = self.train_size if training else None
@@ -160,7 +176,7 @@ class Detection(base.Task):
         """As `base.Task.preprocess`.
 
         The targets of training are "boxes" `[max_boxes, 4]` in shares and "box_classes"
-        `[max_boxes]`, padded with `PADDING`; those of evaluation are the example's,
+        `[max_boxes]`, as `official.ops.matching` has them; those of evaluation are the example's,
         with "box_count", "size" and "image_id".
 
         Raises:
@@ -187,7 +203,41 @@ class Detection(base.Task):
     def _augment(
         self, example: data_base.Example, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:
-        raise NotImplementedError
+        view = box_transforms.boxed(example)
+        window = box_transforms.whole(view.image)
+        if self.zoom_out > 1:
+            window = box_transforms.zoom_out(window, largest=self.zoom_out, seed=seed)
+        if self.scale_range is not None:
+            window = box_transforms.scale_jitter(
+                window, scale_range=self.scale_range, seed=seed
+            )
+        if self.random_crop:
+            window = box_transforms.ssd_crop(view, window, seed=seed)
+        view = box_transforms.cut(view, window, size=self._size(training=True))
+        if self.flip:
+            view = box_transforms.random_flip(view, seed=seed)
+        image = view.image
+        if self.photometric:
+            image = box_transforms.photometric(image, seed=seed)
+        return image, self._padded(view)
+
+    def _padded(self, view: box_transforms.Boxed) -> base.Targets:
+        """Objects first, so that of too many boxes those stay that are learned."""
+        import tensorflow as tf
+
+        order = tf.argsort(view.kinds, stable=True)[: self.max_boxes]
+        boxes = tf.gather(view.boxes, order)
+        classes = tf.where(
+            view.kinds == data_base.OBJECT, view.classes, matching.NOT_COUNTED
+        )
+        classes = tf.gather(classes, order)
+        missing = self.max_boxes - tf.shape(order)[0]
+        boxes = tf.pad(boxes, [[0, missing], [0, 0]])
+        classes = tf.pad(classes, [[0, missing]], constant_values=matching.PADDING)
+        return {
+            "boxes": tf.ensure_shape(boxes, (self.max_boxes, 4)),
+            "box_classes": tf.ensure_shape(classes, (self.max_boxes,)),
+        }
 
     def assign(
         self,

@@ -1,0 +1,21 @@
+r"""MobileNetV2 with SSDLite on 160 photographs of raccoons.
+
+    python train.py --experiment=mnv2_det_raccoon \
+        --set "dataset.data_dir = '/data/raccoon'" \
+        --set "init_from = '/weights/mobilenet_v2_1.0_224.weights.h5'"
+
+The data: https://github.com/datitran/raccoon_dataset, in Pascal VOC's layout.
+"""
+
+import dataclasses
+
+from configs import mnv2_det_folder
+from official.data.voc import VOC
+from official.experiment import Experiment
+
+
+def experiment() -> Experiment:
+    parent = mnv2_det_folder.experiment()
+    return dataclasses.replace(
+        parent, dataset=VOC(data_dir="data/raccoon", classes=("raccoon",))
+    )
