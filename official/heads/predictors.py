@@ -108,20 +108,31 @@ def predict(
     )(x)
 
 
+_MOST_JOINED = 5
+
+
 def join(
     boxes: Sequence[keras.KerasTensor],
     logits: Sequence[keras.KerasTensor],
     *,
     name: str,
 ) -> base.Outputs:
-    """The outputs of a head from those of its levels."""
+    """The outputs of a head from those of its levels.
+
+    XNNPACK joins up to five tensors; of more levels, the coarsest are joined before.
+    """
 
     def concatenated(
         levels: Sequence[keras.KerasTensor], end: str
     ) -> keras.KerasTensor:
         if len(levels) == 1:
             return levels[0]
-        return keras.layers.Concatenate(axis=1, name=f"{name}_{end}")(list(levels))
+        fine = list(levels)
+        if len(fine) > _MOST_JOINED:
+            coarse = fine[_MOST_JOINED - 1 :]
+            fine = fine[: _MOST_JOINED - 1]
+            fine.append(concatenated(coarse, f"{end}_coarse"))
+        return keras.layers.Concatenate(axis=1, name=f"{name}_{end}")(fine)
 
     return {
         "box_encodings": concatenated(boxes, "boxes"),

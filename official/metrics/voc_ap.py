@@ -35,7 +35,9 @@ def _average_precision(
     images: Sequence[detections.Image], class_id: int, eleven_points: bool
 ) -> float:
     objects = 0
-    scores, right, counted = [], [], []
+    scores: list[float] = []
+    right: list[bool] = []
+    counted: list[bool] = []
     for image in images:
         truths = image.classes == class_id
         needed = image.kinds[truths] == detections.OBJECT
@@ -45,8 +47,8 @@ def _average_precision(
         taken = np.zeros(len(needed), bool)
         for score, row in zip(image.scores[chosen], table, strict=True):
             best = int(row.argmax()) if len(row) else -1
-            hit = best >= 0 and row[best] >= OVERLAP
-            scores.append(score)
+            hit = best >= 0 and bool(row[best] >= OVERLAP)
+            scores.append(float(score))
             counted.append(not hit or bool(needed[best]))
             right.append(hit and bool(needed[best]) and not taken[best])
             if hit:
@@ -61,8 +63,8 @@ def _average_precision(
     if eleven_points:
         levels = np.linspace(0, 1, 11)
         # Recalls are ratios of integers: their rounding must not miss a level.
-        best = [precision[recall >= level - 1e-9].max(initial=0) for level in levels]
-        return float(np.mean(best))
+        reached = [precision[recall >= level - 1e-9] for level in levels]
+        return float(np.mean([values.max(initial=0) for values in reached]))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(np.concatenate([[0.0], recall]))
     return float((steps * envelope).sum())

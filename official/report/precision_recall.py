@@ -48,12 +48,12 @@ def svg(found: Mapping[str, Sequence[float]]) -> str:
     backend_svg.FigureCanvasSVG(figure)
     axis = figure.subplots()
     few = len(found) <= _MOST_NAMES
-    colors = colormaps["tab10"].colors
+    palette = colormaps["tab10"]
     for number, (name, precision) in enumerate(found.items()):
         axis.plot(
             np.linspace(0, 1, len(precision)),
             precision,
-            color=colors[number % len(colors)],
+            color=palette(number % palette.N),
             linewidth=1.6 if few else 0.6,
             alpha=1.0 if few else 0.45,
             label=f"{name} {np.mean(precision):.3f}" if few else None,

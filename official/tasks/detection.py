@@ -11,6 +11,7 @@ from keras import ops
 from official import failures
 from official.data import base as data_base
 from official.data import box_transforms, transforms
+from official.data import mosaic as mosaic_lib
 from official.heads import base as heads_base
 from official.losses import detection as losses_lib
 from official.metrics import coco_ap
@@ -65,7 +66,7 @@ class Detection(base.Task):
         random_crop: Cut training images as SSD does.
         scale_range: Things in a training image look larger by a factor drawn from this
             range: below 1 the image is padded, above it is cut. None does nothing.
-        mosaic: Share of the training batches whose images are made of four each.
+        mosaic: Makes training images of four, or None.
         score_threshold: Detections below it are dropped.
         iou_threshold: Of two detections of a class that overlap more, the one with the
             lower score is dropped.
@@ -90,7 +91,7 @@ class Detection(base.Task):
     zoom_out: float = 1.0
     random_crop: bool = False
     scale_range: tuple[float, float] | None = None
-    mosaic: float = 0.0
+    mosaic: mosaic_lib.Mosaic | None = None
     score_threshold: float = 0.001
     iou_threshold: float = 0.6
     detections_per_class: int = 100
@@ -119,8 +120,6 @@ class Detection(base.Task):
             raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
         if self.zoom_out < 1:
             raise ValueError(f"zoom_out {self.zoom_out}: want 1 or more")
-        if not 0 <= self.mosaic <= 1:
-            raise ValueError(f"mosaic {self.mosaic}: want 0..1")
         for name in ("max_boxes", "max_detections", "detections_per_class"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: want 1 or more")
@@ -176,8 +175,8 @@ class Detection(base.Task):
         """As `base.Task.preprocess`.
 
         The targets of training are "boxes" `[max_boxes, 4]` in shares and "box_classes"
-        `[max_boxes]`, as `official.ops.matching` has them; those of evaluation are the example's,
-        with "box_count", "size" and "image_id".
+        `[max_boxes]`, as `official.ops.matching` has them; those of evaluation are the
+        example's, with "box_count", "size" and "image_id".
 
         Raises:
             RequestError: If the examples have no boxes.
@@ -238,6 +237,13 @@ class Detection(base.Task):
             "boxes": tf.ensure_shape(boxes, (self.max_boxes, 4)),
             "box_classes": tf.ensure_shape(classes, (self.max_boxes,)),
         }
+
+    def mix(
+        self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
+    ) -> tuple["tf.Tensor", base.Targets]:
+        if self.mosaic is None:
+            return images, targets
+        return self.mosaic(images, targets, seed=seed)
 
     def assign(
         self,
