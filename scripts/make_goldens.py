@@ -4,8 +4,8 @@
 
 Run by hand where PyTorch and these libraries are installed; the tests need none of
 them. A file holds no weights: they are drawn by name, here and in the tests
-(`tests/drawn.py`). It holds names and shapes of the tensors, and the logits for a drawn
-image.
+(`tests/drawn.py`). It holds names and shapes of the tensors, and the outputs for a
+drawn image.
 """
 
 import argparse
@@ -42,7 +42,10 @@ NAMES = (
     "torchvision:mobilenet_v3_large",
     "torchvision:mobilenet_v3_small",
     "torchvision:mnasnet1_0",
+    "torchvision:ssdlite320_mobilenet_v3_large",
 )
+STEP = 13
+"""Of a detector's anchors every 13th is written: a golden file is small."""
 
 
 def main() -> None:
@@ -74,15 +77,21 @@ def save(folder: pathlib.Path) -> None:
 def golden(name: str) -> bytes:
     source, _, model = name.partition(":")
     network = pytorch.model(source, model)
-    symmetric = name in SYMMETRIC or model.startswith("tf_")
+    symmetric = name in SYMMETRIC or model.startswith(("tf_", "ssdlite"))
     normalization = "symmetric" if symmetric else "imagenet"
     fed = drawn.fed(drawn.image(SIZE), normalization)
+    outputs = pytorch.outputs(network, fed)
+    extra = {}
+    if "box_encodings" in outputs:
+        outputs = {key: values[:, ::STEP] for key, values in outputs.items()}
+        extra["step"] = STEP
     content = io.BytesIO()
     np.savez_compressed(
         content,
         size=SIZE,
         shapes=np.frombuffer(json.dumps(pytorch.shapes(network)).encode(), "uint8"),
-        logits=pytorch.logits(network, fed),
+        **outputs,
+        **extra,
     )
     return content.getvalue()
 

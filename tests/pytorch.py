@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SIZE = 96
 """Side of the images that are compared: even down to stride 16, where padding shows."""
 
+# Besides "nms", which is written out below.
 _OPERATORS = (
-    "nms",
     "qnms",
     "roi_align",
     "_roi_align_backward",
@@ -51,7 +51,8 @@ def model(source: str, name: str) -> Any:
     """A network with random weights."""
     library = installed(source)
     if source == "torchvision":
-        return library.models.get_model(name)
+        fields = {"weights_backbone": None} if name.startswith("ssdlite") else {}
+        return library.models.get_model(name, **fields)
     return library.create_model(name)
 
 
@@ -64,25 +65,81 @@ def _declare_operators() -> None:
     _library = torch.library.Library("torchvision", "DEF")
     for operator in _OPERATORS:
         _library.define(f"{operator}(Tensor x) -> Tensor")
+    _library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _library.impl("nms", _suppress, "CPU")
+    import torchvision
+
+    torchvision.extension._has_ops = lambda: True
+
+
+def _suppress(boxes: Any, scores: Any, iou_threshold: float) -> Any:
+    """torchvision's `nms` in Python: indices of the boxes that are kept."""
+    import torch
+    from torchvision.ops import boxes as torchvision_boxes
+
+    waiting = scores.argsort(descending=True, stable=True)
+    kept = []
+    while len(waiting):
+        best, waiting = waiting[0], waiting[1:]
+        kept.append(best)
+        overlaps = torchvision_boxes.box_iou(boxes[best][None], boxes[waiting])[0]
+        waiting = waiting[overlaps <= iou_threshold]
+    return torch.stack(kept) if kept else waiting
 
 
 def shapes(network: Any) -> drawn.Shapes:
     return {name: tuple(t.shape) for name, t in network.state_dict().items()}
 
 
-def logits(network: Any, fed: np.ndarray) -> np.ndarray:
-    """Its outputs with drawn weights, in inference mode, `[B, classes]`."""
+def draw_weights(network: Any) -> Any:
+    """The network with drawn weights, in inference mode."""
     import torch
 
     weights = drawn.tensors(shapes(network))
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             tensor.copy_(torch.from_numpy(weights[name]))
-        return network.eval()(torch.from_numpy(fed)).numpy()
+    return network.eval()
 
 
-def compare(item: "publishers_base.Published", folder: pathlib.Path) -> None:
-    """Checks that our network gives with drawn weights what theirs gives with them."""
+def outputs(network: Any, fed: np.ndarray) -> dict[str, np.ndarray]:
+    """Its outputs with drawn weights, named and ordered as ours.
+
+    "logits" `[B, classes]`; of a detector `[B, A, classes]`, and "box_encodings".
+    """
+    import torch
+
+    network = draw_weights(network)
+    with torch.no_grad():
+        images = torch.from_numpy(fed)
+        if not hasattr(network, "anchor_generator"):
+            return {"logits": network(images).numpy()}
+        found = network.head(list(network.backbone(images).values()))
+    boxes_xywh = found["bbox_regression"].numpy()
+    return {
+        "logits": found["cls_logits"].numpy(),
+        "box_encodings": boxes_xywh[..., [1, 0, 3, 2]],
+    }
+
+
+def detections(network: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """What a detector with drawn weights finds in one image `[1, H, W, 3]`, 0..255."""
+    import torch
+
+    with torch.no_grad():
+        image = torch.from_numpy(pixels[0].transpose(2, 0, 1) / 255).float()
+        (found,) = draw_weights(network)([image])
+    return {name: values.numpy() for name, values in found.items()}
+
+
+def compare(
+    item: "publishers_base.Published", folder: pathlib.Path, *, tolerance: float = 1e-4
+) -> None:
+    """Checks that our network gives with drawn weights what theirs gives with them.
+
+    Args:
+        tolerance: By the largest value of an output.
+    """
     from safetensors import numpy as safetensors_numpy
 
     from official.weights import files, published
@@ -91,10 +148,14 @@ def compare(item: "publishers_base.Published", folder: pathlib.Path) -> None:
     theirs = model(source, name)
     tensors = drawn.tensors(shapes(theirs))
     safetensors_numpy.save_file(tensors, folder / "model.safetensors")
-    ours = published.classifier(item, image_size=SIZE)
+    ours = published.build(item, image_size=SIZE)
     moved = files.load(folder / "model.safetensors", ours, item.backbone)
     assert not moved.skipped
     assert not moved.random
-    wanted = logits(theirs, drawn.fed(drawn.image(SIZE), item.normalization))
-    given = np.asarray(ours(drawn.image(SIZE))["logits"])
-    np.testing.assert_allclose(given, wanted, atol=1e-4 * np.abs(wanted).max())
+    wanted = outputs(theirs, drawn.fed(drawn.image(SIZE), item.normalization))
+    given = ours(drawn.image(SIZE))
+    assert given.keys() == wanted.keys()
+    for name, values in wanted.items():
+        np.testing.assert_allclose(
+            given[name], values, atol=tolerance * np.abs(values).max()
+        )

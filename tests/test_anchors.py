@@ -88,6 +88,21 @@ def test_scales_of_torchvision_are_of_both_sides():
     )
 
 
+def test_no_side_of_torchvision_s_is_longer_than_the_image():
+    sides = _sides(anchors.TorchvisionAnchors().boxes(STRIDES, (320, 320))[-6:])
+    # At a scale of 0.95 with ratios of 2 and 3.
+    np.testing.assert_allclose(
+        sides[2:],
+        [
+            [0.95 / 2**0.5, 1],
+            [1, 0.95 / 2**0.5],
+            [0.95 / 3**0.5, 1],
+            [1, 0.95 / 3**0.5],
+        ],
+        atol=1e-6,
+    )
+
+
 def test_pyramid_anchors_grow_with_their_stride():
     boxes = anchors.PyramidAnchors().boxes((8, 16), (64, 128))
     assert len(boxes) == (8 * 16 + 4 * 8) * 6

@@ -100,8 +100,9 @@ class SSDAnchors(Anchors):
 class TorchvisionAnchors(Anchors):
     """The anchors of torchvision's SSDLite: `DefaultBoxGenerator([[2, 3]] * 6)`.
 
-    As SSD's, with six shapes on every level. Scales are shares of *both* sides: in
-    images that are not square, anchors are stretched with them.
+    As SSD's, with six shapes on every level, no side of which is longer than that of
+    the image. Scales are shares of *both* sides: in images that are not square, anchors
+    are stretched with them.
 
     3234 anchors on six levels from stride 16 at 320 pixels.
 
@@ -129,7 +130,8 @@ class TorchvisionAnchors(Anchors):
             pairs = [(scale, 1.0), (math.sqrt(scale * following), 1.0)]
             for ratio in self.aspect_ratios:
                 pairs += [(scale, ratio), (scale, 1 / ratio)]
-            levels.append(np.array([_shape(*pair) for pair in pairs]))
+            sides = np.array([_shape(*pair) for pair in pairs])
+            levels.append(np.minimum(sides, 1.0))
         return levels
 
 

@@ -14,6 +14,7 @@ from official.weights import (
     torch_files,
     torch_layout,
     torchvision,
+    torchvision_ssdlite,
     transfer,
 )
 
@@ -61,6 +62,9 @@ def of_tensors(
     """
     if timm.recognizes(tensors):
         names = timm.names(tensors, network, source=source)
+    elif torchvision_ssdlite.recognizes(tensors):
+        tensors = torchvision_ssdlite.as_classifier(tensors)
+        names = torchvision_ssdlite.names(tensors, network, source=source)
     elif torchvision.recognizes(tensors):
         names = torchvision.names(tensors, network, source=source)
     else:

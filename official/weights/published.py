@@ -8,7 +8,6 @@ import keras
 
 from official import failures, spelling
 from official.backbones import base
-from official.heads import classification
 from official.layers import normalization
 from official.weights import download, files
 from official.weights.publishers import base as publishers_base
@@ -63,7 +62,7 @@ def of_file(file: pathlib.Path) -> publishers_base.Published | None:
 
 
 def network(text: str) -> keras.Model:
-    """The whole classifier: "images" `[B, H, W, 3]`, pixels 0..255, to "logits".
+    """The whole network: "images" `[B, H, W, 3]`, pixels 0..255, to its outputs.
 
     Raises:
         RequestError: If there are no such weights, they cannot be had, or do not fit.
@@ -75,22 +74,21 @@ def network(text: str) -> keras.Model:
             + ", ".join(f"{source}:" for source in publishers_base.SOURCES)
         )
     item = find(text)
-    model = classifier(item)
+    model = build(item)
     moved = files.load(download.fetch(item.file), model, item.backbone)
     if moved.skipped or moved.random:
         raise failures.RequestError(f"{text}: {moved.summary()}")
     return model
 
 
-def classifier(
+def build(
     item: publishers_base.Published, *, image_size: int | None = None
 ) -> keras.Model:
     """The network of a checkpoint, its weights not set."""
     side = image_size or item.image_size
     images = keras.Input((side, side, 3), name="images")
     features = item.backbone(normalization.add(images, item.normalization))
-    head = classification.Classification(dropout=0.0)
-    return keras.Model(images, head(features, item.classes))
+    return keras.Model(images, item.head(features, item.classes))
 
 
 def _of_backbone(

@@ -4,23 +4,27 @@ import dataclasses
 from typing import Any
 
 from official.backbones import base, convolutions
+from official.heads import base as heads_base
+from official.heads import classification
 from official.weights import download
 
 IMAGENET_1K = "ImageNet-1k (ILSVRC 2012)"
+COCO = "COCO (2017, train)"
 KERAS, TIMM, TORCHVISION = SOURCES = ("keras-applications", "timm", "torchvision")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Published:
-    """A checkpoint of an image classifier.
+    """A checkpoint of an image classifier or a detector.
 
     Attributes:
         name: As `init_from` takes it, "timm:mnasnet_100.rmsp_in1k".
         file: Where it is.
         backbone: With the fields that reproduce the published outputs.
+        head: What was trained on it.
         image_size: Side in pixels of the images it was trained on.
         normalization: What it was fed, one of `normalization.KINDS`.
-        classes: Number of them.
+        classes: Number of them, with the background where the scores have one.
         licence: Of the weights.
         training_data: What they have seen.
     """
@@ -28,6 +32,7 @@ class Published:
     name: str
     file: download.File
     backbone: base.Backbone
+    head: heads_base.Head = classification.Classification(dropout=0.0)
     image_size: int = 224
     normalization: str = "symmetric"
     classes: int = 1000
