@@ -9,7 +9,7 @@ from official import atomic, bindings, failures
 from official import experiment as experiment_lib
 from official.data import base as data_base
 from official.data import pipeline
-from official.report import confusion, html, predictions, result, terminal
+from official.report import confusion, contents, html, predictions, result, terminal
 from official.tasks import evaluation
 from official.training import checkpoints, preparation, rehearsal, session
 
@@ -74,6 +74,9 @@ def _train(
 ) -> None:
     """Nothing is written or deleted before data and network have been found right."""
     terminal.console.print(_summary(experiment, name, run_dir))
+    splits = (experiment.train.split, experiment.eval.split)
+    if (held := contents.table(experiment.dataset, splits)) is not None:
+        terminal.console.print(held)
     model = preparation.model(experiment, fresh=not goes_on)
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)
