@@ -11,6 +11,7 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.report import (
     confusion,
+    contents,
     html,
     precision_recall,
     predictions,
@@ -85,6 +86,9 @@ def _train(
     """Nothing is written or deleted before data and network have been found right."""
     terminal.console.print(_summary(experiment, name, run_dir))
     _warn_of_another_task(experiment)
+    splits = (experiment.train.split, experiment.eval.split)
+    if (held := contents.table(experiment.dataset, splits)) is not None:
+        terminal.console.print(held)
     model = preparation.model(experiment, fresh=not goes_on)
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)

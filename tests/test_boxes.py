@@ -1,80 +1,257 @@
+"""Boxes as they are annotated: cleaned, counted, turned, checked, padded, summarized."""
+
+import dataclasses
+
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
 
-from official.ops import boxes
+from official import failures
+from official.data import base, box_summary, boxed, boxes, errors, indexed, pipeline
+from official.report import contents, terminal
 
-
-def plain_iou(a, b):
-    """Of two boxes, in plain Python."""
-    height = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    width = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    sizes = [max(0.0, c[2] - c[0]) * max(0.0, c[3] - c[1]) for c in (a, b)]
-    union = sum(sizes) - height * width
-    return height * width / union if union > 0 else 0.0
+NAN = float("nan")
+SIZE = (60, 80)  # height, width
 
 
-def drawn_boxes(generator, *shape, largest=0.4):
-    centres = generator.uniform(0, 1, (*shape, 2))
-    halves = generator.uniform(0.02, largest, (*shape, 2)) / 2
-    return np.concatenate([centres - halves, centres + halves], -1).astype("float32")
+def _objects(*rows, classes=None, areas=None):
+    return boxes.objects(rows, classes or [0] * len(rows), areas=areas)
 
 
-def test_areas_and_overlaps_worked_by_hand():
-    a = np.float32([[0, 0, 2, 4], [3, 3, 3, 9]])
-    b = np.float32([[1, 2, 3, 6], [0, 0, 2, 4], [5, 5, 6, 6], [2, 2, 1, 1]])
-    np.testing.assert_array_equal(boxes.area(a), [8, 0])
-    # Interchanged ends make no area.
-    np.testing.assert_array_equal(boxes.area(b), [8, 8, 1, 0])
-    np.testing.assert_array_equal(
-        boxes.intersection(a, b), [[2, 8, 0, 0], [0, 0, 0, 0]]
+def test_a_good_box_stays_as_it_is():
+    found, problems = boxes.clean(_objects((1.5, 2, 30, 40.25)), SIZE)
+    assert found.boxes.tolist() == [[1.5, 2, 30, 40.25]]
+    assert found.boxes.dtype == found.areas.dtype == np.float32
+    assert found.classes.dtype == found.kinds.dtype == np.int32
+    assert found.areas.tolist() == [28.5 * 38.25]
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("box", "problem"),
+    [
+        ((5, 5, 5, 9), boxes.NO_AREA),
+        ((9, 5, 5, 9), boxes.NO_AREA),
+        ((5, 9, 9, 5), boxes.NO_AREA),
+        ((NAN, 1, 5, 5), boxes.NOT_A_NUMBER),
+        ((1, 1, float("inf"), 5), boxes.NOT_A_NUMBER),
+        ((1, 1, 1e300, 5), boxes.NOT_A_NUMBER),
+        ((-9, 1, -2, 5), boxes.OUTSIDE),
+        ((1, 80, 5, 90), boxes.OUTSIDE),
+        ((1, -1, 5, 0), boxes.OUTSIDE),
+    ],
+)
+def test_a_box_that_is_none_is_dropped_and_counted(box, problem):
+    found, problems = boxes.clean(_objects(box, (1, 1, 5, 5)), SIZE)
+    assert found.boxes.tolist() == [[1, 1, 5, 5]]
+    assert problems == {problem: 1}
+
+
+def test_what_reaches_out_is_clipped_and_counted_unless_it_is_rounding():
+    found, problems = boxes.clean(
+        _objects((-5, 10, 70, 90), (0, 0, 60.004, 80.004)), SIZE
     )
-    np.testing.assert_allclose(
-        boxes.iou(a, b), [[2 / 14, 1, 0, 0], [0, 0, 0, 0]], rtol=1e-6
+    assert found.boxes.tolist() == [[0, 10, 60, 80], [0, 0, 60, 80]]
+    assert problems == {boxes.CLIPPED: 1}
+
+
+def test_a_written_area_goes_with_its_box():
+    given = _objects((1, 1, 1, 5), (0, 0, 10, 10), (0, 0, 4, 5), areas=[7, 50, NAN])
+    found, _ = boxes.clean(given, SIZE)
+    assert found.areas.tolist() == [50, 20]
+
+
+def test_classes_that_are_left_out_are_counted():
+    found, problems = boxes.clean(_objects((0, 0, 9, 9), classes=[-1]), SIZE)
+    assert found.boxes.shape == (0, 4)
+    assert problems == {boxes.LEFT_OUT: 1}
+
+
+def test_no_object_is_no_problem():
+    found, problems = boxes.clean(_objects(), SIZE)
+    assert found.boxes.shape == (0, 4)
+    assert len(found) == len(found.areas) == 0
+    assert not problems
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_as_pillow_turns_the_image(orientation):
+    image = np.zeros((*SIZE, 3), np.uint8)
+    image[10:20, 5:45] = 255
+    picture = Image.fromarray(image)
+    picture.getexif()[0x0112] = orientation
+    upright = np.array(ImageOps.exif_transpose(picture))[..., 0]
+    rows, columns = np.flatnonzero(upright.any(1)), np.flatnonzero(upright.any(0))
+    expected = [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
+    turned = boxes.upright(np.array([[10, 5, 20, 45.0]]), orientation, SIZE)
+    assert turned.tolist() == [expected]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneImage(boxed.BoxedDataset):
+    """A file, and what is said of it."""
+
+    path: str
+    size: tuple[int, int] | None
+
+    @property
+    def class_names(self):
+        return ("thing",)
+
+    def records(self, split):
+        found = boxes.objects([(10, 5, 20, 45)], [0])
+        return [boxed.Record(split, self.path, "one.xml", self.size, found)]
+
+
+def _stored(tmp_path, orientation):
+    image = np.zeros((*SIZE, 3), np.uint8)
+    image[10:20, 5:45] = 255
+    picture = Image.fromarray(image)
+    picture.getexif()[0x0112] = orientation
+    path = tmp_path / "one.png"
+    picture.save(path, exif=picture.getexif())
+    return str(path)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_boxes_of_stored_pixels_turn_with_the_image(tmp_path, orientation):
+    dataset = OneImage(path=_stored(tmp_path, orientation), size=SIZE)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    ((top, left, bottom, right),) = example["boxes"].astype(int)
+    assert example["image"].shape == (80, 60, 3)
+    assert example["image"][top:bottom, left:right].min() == 255
+    assert example["image"].sum() == 255 * 3 * 10 * 40
+    assert (bottom - top) * (right - left) == 10 * 40
+
+
+@pytest.mark.parametrize("size", [None, SIZE[::-1]])
+def test_boxes_of_the_upright_image_stay(tmp_path, size):
+    dataset = OneImage(path=_stored(tmp_path, 6), size=size)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
+@pytest.mark.parametrize(
+    ("size", "orientation"), [((60, 90), 6), (SIZE[::-1], 1), (SIZE[::-1], 3)]
+)
+def test_boxes_of_another_size_are_refused(tmp_path, size, orientation):
+    dataset = OneImage(path=_stored(tmp_path, orientation), size=size)
+    with pytest.raises(failures.DataError) as caught:
+        dataset.load("train")
+    assert f"but {size[1]}x{size[0]} in one.xml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lists(indexed.IndexedDataset):
+    """Image k has k boxes, the last of which is of class `last`."""
+
+    last: int = 1
+
+    class_names = ("a", "b")
+    palette = ((0, 0, 0), (255, 255, 255))
+
+    def records(self, split):
+        return range(4)
+
+    def read(self, record):
+        box_classes = np.zeros(record, np.int32)
+        box_classes[-1:] = self.last
+        return {
+            "image": np.zeros((4, 4, 3), np.uint8),
+            "image_id": f"image {record}",
+            "boxes": np.full((record, 4), 0.5, np.float32),
+            "box_classes": box_classes,
+            "box_kinds": np.zeros(record, np.int32),
+            "box_areas": np.ones(record, np.float32),
+        }
+
+
+def _preprocess(example, *, training, seed=None):
+    keys = ("boxes", "box_classes", "box_kinds", "box_areas")
+    targets = {key: example[key] for key in keys}
+    count = tf.shape(example["boxes"])[0]
+    return tf.cast(example["image"], tf.float32), {**targets, "box_count": count}
+
+
+def test_evaluation_pads_lists_of_boxes_with_zeros():
+    source = pipeline.Input(split="val", batch_size=4)
+    batches = pipeline.evaluation_batches(Lists(), source, _preprocess)
+    ((_, targets),) = batches.as_numpy_iterator()
+    assert targets["box_count"].tolist() == [0, 1, 2, 3]
+    assert targets["boxes"].shape == (4, 3, 4)
+    assert targets["boxes"].sum(axis=(1, 2)).tolist() == [0, 2, 4, 6]
+    assert targets["box_classes"].tolist() == [
+        [0, 0, 0],
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+    ]
+    assert targets["box_areas"].sum(axis=1).tolist() == [0, 1, 2, 3]
+    assert targets["box_kinds"].shape == (4, 3)
+
+
+@pytest.mark.parametrize("last", [-1, 2])
+def test_a_box_of_an_unknown_class_is_named(last):
+    source = pipeline.Input(split="val", batch_size=4)
+    batches = pipeline.evaluation_batches(Lists(last=last), source, _preprocess)
+    message = f"image 1: a box of class {last}; want 0..1"
+    with pytest.raises(failures.DataError) as caught, errors.clear():
+        list(batches)
+    assert str(caught.value) == message
+
+
+def _image(rows, kinds=None, **problems):
+    found = boxes.objects(rows, [1] * len(rows), kinds=kinds)
+    cleaned, _ = boxes.clean(found, (100, 200))
+    return box_summary.Image((100, 200), cleaned, boxes.Problems(problems))
+
+
+def test_a_summary_counts_by_hand():
+    summary = box_summary.summarize(
+        [
+            _image([(0, 0, 10, 10), (0, 0, 50, 100)], outside=2),
+            _image([]),
+            _image([(0, 0, 9, 9), (0, 0, 100, 200)], kinds=[base.CROWD, base.OBJECT]),
+            _image([(0, 0, 9, 9)], kinds=[base.DIFFICULT], outside=1, other=1),
+        ],
+        ("a", "b"),
     )
-
-
-def test_overlaps_of_batches_agree_with_a_loop():
-    generator = np.random.default_rng(0)
-    a, b = drawn_boxes(generator, 2, 5), drawn_boxes(generator, 2, 7)
-    wanted = [[[plain_iou(p, q) for q in b[i]] for p in a[i]] for i in range(2)]
-    np.testing.assert_allclose(boxes.iou(a, b), wanted, atol=1e-6)
-
-
-def test_one_set_of_anchors_serves_a_batch():
-    generator = np.random.default_rng(1)
-    anchors, found = drawn_boxes(generator, 5), drawn_boxes(generator, 2, 3)
-    assert boxes.iou(found, anchors).shape == (2, 3, 5)
-
-
-def test_an_encoding_worked_by_hand():
-    # Centre 0.4, 0.6 of size 0.4 x 0.2 against centre 0.5, 0.5 of size 0.2 x 0.2.
-    box, anchor = np.float32([0.2, 0.5, 0.6, 0.7]), np.float32([0.4, 0.4, 0.6, 0.6])
-    wanted = [10 * -0.5, 10 * 0.5, 5 * np.log(2), 0]
-    np.testing.assert_allclose(
-        boxes.encode(box[None], anchor[None])[0], wanted, atol=1e-5
+    assert summary == box_summary.Summary(
+        images=4,
+        empty=2,
+        most=2,
+        classes={"a": 0, "b": 3},
+        crowds=1,
+        difficult=1,
+        sizes={"small": 1, "medium": 1, "large": 1},
+        sides=summary.sides,
+        problems={"outside": 3, "other": 1},
     )
+    # Sides of 0.0707, 0.5 and 1 of the image's; quantiles lie between them.
+    np.testing.assert_allclose(summary.sides, [0.1566, 0.5, 0.9], atol=1e-3)
 
 
-def test_decoding_undoes_encoding():
-    generator = np.random.default_rng(2)
-    found, anchors = drawn_boxes(generator, 3, 6), drawn_boxes(generator, 6)
-    for scales in (boxes.SCALES, (1.0, 2.0, 3.0, 4.0)):
-        encoded = boxes.encode(found, anchors, scales=scales)
-        np.testing.assert_allclose(
-            boxes.decode(encoded, anchors, scales=scales), found, atol=1e-5
-        )
+def test_a_split_without_objects_has_a_summary():
+    summary = box_summary.summarize([_image([])], ("a", "b"))
+    assert summary.empty == 1
+    assert summary.classes == {"a": 0, "b": 0}
+    assert all(np.isnan(summary.sides))
 
 
-def test_boxes_without_a_size_and_wild_offsets_stay_finite():
-    anchors = np.float32([[0.4, 0.4, 0.6, 0.6]])
-    assert np.isfinite(boxes.encode(np.float32([[0.5, 0.5, 0.5, 0.5]]), anchors)).all()
-    decoded = boxes.decode(np.float32([[0, 0, 1e6, 5 * np.log(3)]]), anchors)
-    # 0.2 wide, at most 1000 times as high, three times as wide.
-    np.testing.assert_allclose(decoded, [[-99.5, 0.2, 100.5, 0.8]], rtol=1e-4)
+def test_the_table_shows_each_split_and_what_was_wrong(tmp_path):
+    dataset = OneImage(path=_stored(tmp_path, 1), size=None)
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, ("train", "val", "val")))
+    text = " ".join(capture.get().split())
+    assert "train val images 1 1" in text
+    assert "thing 1 1" in text
+    assert "small (area below 32 x 32 pixels) 1 1" in text
+    assert "box side / image side 0.29 .. 0.29 .. 0.29" in text
+    assert "crowd" not in text
+    assert "problem" not in text
 
 
-def test_half_precision_is_decoded_in_single():
-    encoded = np.zeros((1, 1, 4), "float16")
-    decoded = boxes.decode(encoded, np.float32([[0.4, 0.4, 0.6, 0.6]]))
-    assert decoded.dtype == "float32"
-    assert np.asarray(decoded).tolist() == [[pytest.approx([0.4, 0.4, 0.6, 0.6])]]
+def test_datasets_without_boxes_have_no_table():
+    assert contents.table(Lists(), ("train",)) is None

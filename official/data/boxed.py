@@ -36,8 +36,9 @@ class BoxedDataset(indexed.IndexedDataset):
     An image whose EXIF data says that it lies on its side is turned. Its boxes are
     turned with it where the annotation gives the size of the stored pixels (tools that
     do not look at EXIF, those of COCO among them), and stay where it gives the size of
-    the upright image, or none: then whoever drew them saw it upright. Any other size
-    is an error.
+    the upright image, or none: then whoever drew them saw it upright. (So they stay,
+    too, where sizes tell nothing: in squares, and in images stored upside down.) Any
+    other size is an error.
     """
 
     @property

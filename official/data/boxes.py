@@ -78,7 +78,7 @@ def clean(found: Objects, size: Size) -> tuple[Objects, Problems]:
     Returns:
         The objects that remain, and how many had which problem.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         written = found.boxes.astype(np.float32)
         bounds = np.array([*size, *size], np.float32)
         clipped = np.clip(written, 0.0, bounds)

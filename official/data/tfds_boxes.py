@@ -54,7 +54,7 @@ class TFDSBoxes(indexed.IndexedDataset):
         builder = tfds_source.builder(self.name, self.data_dir)
         tfds_source.require_image(builder, self.image_key)
         name = tfds_source.split_name(builder, split)
-        _names(self)
+        class_names.chosen(self.classes, _names(self), self.name)
         keys = (self.image_key, self.objects_key)
         source = tfds_source.examples(builder, name, keys, name=self.name)
         return [tfds.Record(source, place, name) for place in range(len(source))]

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from official.data import errors, pipeline
-from official.report import terminal
+from official.report import contents, terminal
 from official.tasks import evaluation
 from official.training import networks, preparation, session, trainable
 
@@ -23,6 +23,9 @@ def run(experiment: "experiment_lib.Experiment") -> None:
         RequestError: As `preparation.model`.
     """
     model = preparation.model(experiment, fresh=True)
+    splits = (experiment.train.split, experiment.eval.split)
+    if (held := contents.table(experiment.dataset, splits)) is not None:
+        terminal.console.print(held)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)
     loss, step = _train(experiment, model)

@@ -1,0 +1,85 @@
+"""What the splits of a dataset hold, as a table for the terminal."""
+
+import math
+from collections.abc import Mapping
+
+import rich.table
+
+from official.data import base, box_summary, boxes
+from official.report import terminal
+
+_SHOWN = 12  # classes
+
+_SIZES = {
+    "small": "area below 32 x 32 pixels",
+    "medium": "below 96 x 96",
+    "large": "above",
+}
+_KINDS = {
+    "crowds (not learned)": "crowds",
+    "difficult (not learned)": "difficult",
+}
+
+
+def table(dataset: base.Dataset, splits: tuple[str, ...]) -> rich.table.Table | None:
+    """A column for each split; None where the dataset counts nothing.
+
+    Raises:
+        failures.DataError: If a split is missing or faulty.
+    """
+    found = {split: dataset.summary(split) for split in dict.fromkeys(splits)}
+    counted = {split: one for split, one in found.items() if one is not None}
+    if not counted:
+        return None
+    rows = _rows(counted)
+    return terminal.table(
+        "boxes", ("", *counted), [(name, *cells) for name, cells in rows.items()]
+    )
+
+
+def _rows(found: Mapping[str, box_summary.Summary]) -> dict[str, list[str]]:
+    summaries = list(found.values())
+    rows = {
+        "images": [str(one.images) for one in summaries],
+        "images without an object": [str(one.empty) for one in summaries],
+        "most boxes in an image": [str(one.most) for one in summaries],
+        "objects": [str(sum(one.classes.values())) for one in summaries],
+    }
+    rows |= _classes(summaries)
+    for size, meaning in _SIZES.items():
+        rows[f"{size} ({meaning})"] = [str(one.sizes[size]) for one in summaries]
+    # Root of the share of the area; a tenth of the objects is smaller than the first.
+    rows["box side / image side"] = [_quantiles(one.sides) for one in summaries]
+    for name, field in _KINDS.items():
+        counts = [getattr(one, field) for one in summaries]
+        if any(counts):
+            rows[name] = [str(count) for count in counts]
+    for problem in sorted({name for one in summaries for name in one.problems}):
+        action = "" if problem == boxes.CLIPPED else " (dropped)"
+        rows[f"problem: {problem}{action}"] = [
+            str(one.problems.get(problem, 0)) for one in summaries
+        ]
+    return rows
+
+
+def _classes(summaries: list[box_summary.Summary]) -> dict[str, list[str]]:
+    """The classes with most objects in the first split, and the others together."""
+    first = summaries[0].classes
+    ranked = sorted(first, key=lambda name: first[name], reverse=True)
+    shown = ranked if len(ranked) <= _SHOWN + 1 else ranked[:_SHOWN]
+    rows = {f"  {name}": [str(s.classes[name]) for s in summaries] for name in shown}
+    if others := ranked[len(shown) :]:
+        rows[f"  {len(others)} other classes"] = [
+            str(sum(one.classes[name] for name in others)) for one in summaries
+        ]
+    unseen = [sum(not count for count in one.classes.values()) for one in summaries]
+    if any(unseen):
+        rows["classes without an object"] = [str(count) for count in unseen]
+    return rows
+
+
+def _quantiles(sides: tuple[float, float, float]) -> str:
+    if math.isnan(sides[0]):
+        return "-"
+    low, middle, high = (f"{side:.2f}" for side in sides)
+    return f"{low} .. {middle} .. {high}"

@@ -1,0 +1,219 @@
+"""Boxes in a CSV file; and boxes that are drawn, or prepared by TFDS."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from official import failures
+from official.data import base, boxes, synthetic
+from official.data.box_list import BoxList
+from official.data.synthetic_boxes import SyntheticBoxes
+from official.data.tfds_boxes import TFDSBoxes
+
+HEAD = "image,class,xmin,ymin,xmax,ymax"
+
+
+def _write(folder, *rows, **fields):
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    (folder / "images").mkdir(exist_ok=True)
+    for name in "ab":
+        Image.new("RGB", (80, 60)).save(folder / "images" / f"{name}.jpg")
+    return BoxList(data_dir=str(folder), **fields)
+
+
+def test_rows_of_an_image_come_together(tmp_path):
+    dataset = _write(
+        tmp_path,
+        "class;split;image;ymin;xmin;ymax;xmax;width;height",
+        "red;train;a.jpg;1;2;30;40;80;60",
+        ";val;b.jpg;;;;;80;60",
+        "blue;train;a.jpg;5.5;6;7;8;80;60",
+    )
+    assert dataset.class_names == ("blue", "red")
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[1, 2, 30, 40], [5.5, 6, 7, 8]]
+    assert example["box_classes"].tolist() == [1, 0]
+    (empty,) = dataset.load("val").as_numpy_iterator()
+    assert empty["boxes"].shape == (0, 4)
+    assert dataset.summary("val").empty == 1
+
+
+def test_other_columns_and_no_splits(tmp_path):
+    rows = [f"{name}.jpg,red,1,1,9,9" for name in "ab"]
+    head = HEAD.replace("image", "filename").replace("class", "label")
+    fields = {"image_column": "filename", "class_column": "label"}
+    dataset = _write(tmp_path, head, *rows, **fields)
+    assert (dataset.size("train"), dataset.size("val")) == (1, 1)
+
+
+def test_broken_boxes_are_dropped_and_counted(tmp_path):
+    rows = ["1,1,1,9", "nan,1,9,9", "70,1,90,9", "90,1,99,9"]
+    head = f"{HEAD},split"
+    dataset = _write(tmp_path, head, *[f"a.jpg,red,{row},train" for row in rows])
+    assert dataset.summary("train").problems == {
+        boxes.NO_AREA: 1,
+        boxes.NOT_A_NUMBER: 1,
+        boxes.CLIPPED: 1,
+        boxes.OUTSIDE: 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ["image,class,xmin,ymin,xmax", "a.jpg,red,1,1,9"],
+            r"boxes.csv:1: no column 'ymax'; did you mean .*xmax",
+        ),
+        (["file,class,xmin,ymin,xmax,ymax", "a"], "no column 'image'.*image_column"),
+        ([HEAD], "has no rows below its first line"),
+        ([HEAD, "a.jpg,red,1,1,9"], "boxes.csv:2: 5 cells; the first line has 6"),
+        ([HEAD, "a.jpg,red,1,x,9,9"], "boxes.csv:2: ymin is 'x'; want a number"),
+        ([HEAD, "a.jpg,red,1,,9,9"], "boxes.csv:2: ymin is ''; want a number"),
+        ([HEAD, "a.jpg,,1,1,9,9"], "boxes.csv:2: a box without a class"),
+        ([HEAD, ",red,1,1,9,9"], "boxes.csv:2: names no image"),
+        ([HEAD, "c.jpg,red,1,1,9,9"], r"1 of its 1 images are not in .*: c.jpg \("),
+        ([f"{HEAD},split", "a.jpg,red,1,1,9,9,val"], "no row of split 'train'"),
+    ],
+)
+def test_a_faulty_table_is_one_clear_line(tmp_path, rows, message):
+    dataset = _write(tmp_path, *rows)
+    with pytest.raises(failures.DataError, match=message) as caught:
+        dataset.size("train")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_training_lacks_is_named_with_its_line(tmp_path):
+    rows = ["a.jpg,red,1,1,9,9,train", "b.jpg,rod,1,1,9,9,val"]
+    dataset = _write(tmp_path, f"{HEAD},split", *rows)
+    with pytest.raises(failures.DataError, match=r"csv:3: class 'rod' .* mean red\?"):
+        dataset.size("val")
+
+
+def test_a_table_of_another_size_is_refused(tmp_path):
+    head = f"{HEAD},width,height,split"
+    dataset = _write(tmp_path, head, "a.jpg,red,1,1,9,9,60,80,train")
+    with pytest.raises(failures.DataError, match=r"80x60 pixels, but 60x80 in .*csv:2"):
+        dataset.load("train")
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(
+        failures.DataError, match=r"none does not exist .* columns image"
+    ):
+        BoxList(data_dir=str(tmp_path / "none")).size("train")
+    with pytest.raises(failures.DataError, match=r"boxes.csv does not exist"):
+        BoxList(data_dir=str(tmp_path)).size("train")
+
+
+def test_drawn_boxes_go_around_what_is_seen():
+    streets = synthetic.SyntheticStreets(height=96, width=128, train_size=3)
+    drawn = SyntheticBoxes(height=96, width=128, train_size=3, smallest=10)
+    found = 0
+    for street, example in zip(
+        streets.load("train").as_numpy_iterator(),
+        drawn.load("train").as_numpy_iterator(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(street["image"], example["image"])
+        numbers, counts = np.unique(street["instance"], return_counts=True)
+        large = numbers[(numbers > 0) & (counts >= 10)]
+        assert len(large) == len(example["boxes"])
+        for number, box, label, area in zip(
+            large,
+            example["boxes"].astype(int),
+            example["box_classes"],
+            example["box_areas"],
+            strict=True,
+        ):
+            pixels = street["instance"] == number
+            top, left, bottom, right = box
+            inside = pixels[top:bottom, left:right]
+            assert inside.sum() == pixels.sum() == area
+            assert inside[0].any()
+            assert inside[-1].any()
+            assert inside[:, 0].any()
+            assert inside[:, -1].any()
+            name = streets.class_names[street["semantic"][pixels][0]]
+            assert drawn.class_names[label] == name
+            found += 1
+    assert found > 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"smallest": 0}, "smallest = 0; give 1"), ({"height": 3}, "height = 3 is too")],
+)
+def test_wrong_fields_of_drawn_boxes_are_named(fields, message):
+    with pytest.raises(failures.RequestError, match=message):
+        SyntheticBoxes(**fields)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    thing = {
+        "bbox": tfds.features.BBoxFeature(),
+        "label": tfds.features.ClassLabel(names=["red", "blue"]),
+        "is_difficult": np.bool_,
+    }
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "objects": tfds.features.Sequence(thing),
+    }
+    objects = [
+        {
+            "bbox": tfds.features.BBox(0.25, 0.5, 0.75, 1.0),
+            "label": "blue",
+            "is_difficult": True,
+        },
+        {
+            "bbox": tfds.features.BBox(0.0, 0.0, 0.5, 0.5),
+            "label": "red",
+            "is_difficult": False,
+        },
+    ]
+    image = np.zeros((8, 16, 3), np.uint8)
+    folder = tmp_path_factory.mktemp("tfds")
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="cells",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={
+            "train": [("0", {"image": image, "objects": objects})],
+            "test": [("1", {"image": image, "objects": []})],
+        },
+        data_dir=folder,
+    )
+    return str(folder)
+
+
+def test_shares_of_the_catalog_become_pixels(prepared):
+    dataset = TFDSBoxes(name="cells", data_dir=prepared)
+    assert dataset.class_names == ("red", "blue")
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[2, 8, 6, 16], [0, 0, 4, 8]]
+    assert example["box_kinds"].tolist() == [base.DIFFICULT, base.OBJECT]
+    assert example["box_classes"].tolist() == [1, 0]
+    assert example["box_areas"].tolist() == [32, 32]
+    (empty,) = dataset.load("val").as_numpy_iterator()
+    assert empty["boxes"].shape == (0, 4)
+
+
+def test_classes_of_the_catalog_can_be_chosen(prepared):
+    dataset = TFDSBoxes(name="cells", data_dir=prepared, classes=("blue",))
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["box_classes"].tolist() == [0]
+    wrong = TFDSBoxes(name="cells", data_dir=prepared, classes=("blau",))
+    with pytest.raises(failures.DataError, match="cells has no class 'blau'"):
+        wrong.size("train")
+
+
+def test_data_without_objects_names_what_it_has(prepared):
+    dataset = TFDSBoxes(name="cells", data_dir=prepared, objects_key="object")
+    with pytest.raises(failures.DataError) as caught:
+        dataset.size("train")
+    assert "no objects 'object' with 'bbox' and 'label'; did you mean objects?" in str(
+        caught.value
+    )
