@@ -13,12 +13,13 @@ from official.data import base as data_base
 from official.data import box_transforms, transforms
 from official.data import mosaic as mosaic_lib
 from official.heads import base as heads_base
+from official.layers import suppression
 from official.losses import detection as losses_lib
 from official.metrics import coco_ap
 from official.metrics import detection as metrics_lib
 from official.metrics import detections as detections_lib
 from official.ops import boxes as boxes_lib
-from official.ops import matching, nms
+from official.ops import matching
 from official.tasks import base
 from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
@@ -321,22 +322,20 @@ class Detection(base.Task):
 
     def _suppressed(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         scores = outputs["scores"] if "scores" in outputs else self._scored(outputs)
-        if "boxes_yxyx" in outputs:
-            boxes = ops.convert_to_tensor(outputs["boxes_yxyx"])
-        else:
+        boxes = outputs.get("boxes_yxyx")
+        if boxes is None:
             boxes = boxes_lib.decode(
                 ops.convert_to_tensor(outputs["box_encodings"]),
                 ops.convert_to_tensor(self.anchors()),
             )
-        found = nms.class_wise(
-            boxes,
-            ops.convert_to_tensor(scores),
+        return suppression.suppressed(
+            ops.convert_to_numpy(boxes),
+            ops.convert_to_numpy(scores),
             score_threshold=self.score_threshold,
             iou_threshold=self.iou_threshold,
             per_class=self.detections_per_class,
             total=self.max_detections,
         )
-        return {name: ops.convert_to_numpy(value) for name, value in found.items()}
 
     def _scored(self, outputs: Mapping[str, np.ndarray]) -> Any:
         logits = ops.convert_to_tensor(outputs["logits"], dtype="float32")
