@@ -41,7 +41,11 @@ def of_logits(
 
 
 def of_boxes(
-    network: keras.Model, detector: detector_lib.Detector, *, output: str, activation: str
+    network: keras.Model,
+    detector: detector_lib.Detector,
+    *,
+    output: str,
+    activation: str,
 ) -> keras.Model:
     """A detector with one of the forms "detections", "raw" and "decoded".
 
@@ -62,7 +66,9 @@ def of_boxes(
         outputs = {"box_encodings": encodings, "scores": values}
         return keras.Model(network.input, outputs, name="network")
     integers = rewrite.is_quantized(network)
-    kind = quantized_boxes.QuantizedBoxDecoding if integers else box_decoding.BoxDecoding
+    kind = (
+        quantized_boxes.QuantizedBoxDecoding if integers else box_decoding.BoxDecoding
+    )
     layer = kind(anchors=detector.anchors, scales=detector.scales, name="boxes")
     boxes = layer(encodings)
     if integers:
