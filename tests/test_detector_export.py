@@ -33,8 +33,8 @@ from tflite_export import (
 from tflite_export.targets import base as targets_base
 
 CPU = targets_base.find("cpu")
-# The op is put behind "float32", "dynamic" and "mixed" in the same way.
-PRECISIONS = ("float16", "int8", "int16x8")
+# Behind files of the other precisions the op is put in the same way.
+PRECISIONS = ("float16", "int8")
 PIXELS = calibration.collect(small_detector.images(8)[:, None])
 FACTS = small_detector.experiment().task.detector
 
@@ -144,6 +144,8 @@ def test_a_file_with_other_outputs_gets_no_op(plain):
     few = small_detector.detector.Detector(
         **{**vars(FACTS), "anchors": FACTS.anchors[:7]}
     )
+    with pytest.raises(ValueError, match=r"see Task\.detector"):
+        detection_op.append(converted("float16"), None)
     with pytest.raises(ValueError, match=r"is \[1, 192, 4\], want \[1, 7 anchors"):
         detection_op.append(converted("float16"), few)
 

@@ -8,7 +8,8 @@ import pytest
 import small_detector
 
 from official.backbones import mobilenet_v2
-from tflite_export import export, interpreter, metadata
+from tflite_export import check, export, interpreter, metadata
+from tflite_export.targets import base as targets_base
 
 mediapipe = pytest.importorskip(
     "mediapipe", reason="MediaPipe is not installed: scripts/test.sh installs it"
@@ -71,12 +72,18 @@ def test_a_mobilenet_with_detections_inside_gives_the_boxes_of_our_runner(tmp_pa
     assert count > 10
 
 
-def test_raw_outputs_of_8_bits_are_decoded_by_the_anchors_of_the_metadata(tmp_path):
+def test_raw_outputs_of_8_bits_are_decoded_by_the_anchors_of_the_metadata(
+    tmp_path, capsys
+):
     path = written(tmp_path, output="raw")
     told = metadata.read(path)
     facts = small_detector.experiment().task.detector
     np.testing.assert_allclose(told.decoding.anchors, facts.centers, atol=1e-7)
     assert (told.decoding.scales, told.decoding.classes) == ((10, 10, 5, 5), 3)
+    check.run(path, target=targets_base.find("cpu"))
+    said = capsys.readouterr().out.splitlines()
+    assert any("192 anchors" in line for line in said)
+    assert json.loads(said[-1])["metadata"]["decoding"]["anchors"] == 192
     images = small_detector.images(2)
     given = interpreter.Runner(path)(images)
     for number, theirs in enumerate(detected(path, images)):

@@ -135,6 +135,8 @@ def summary(found: metadata.Metadata | None) -> str:
         parts.append(f"output {output.name!r}{told}")
     if found.activation:
         parts.append(f"activation {found.activation}")
+    if found.decoding:
+        parts.append(f"{len(found.decoding.anchors)} anchors")
     line = "; ".join(parts)
     return "".join(each if each.isprintable() else "?" for each in line)
 

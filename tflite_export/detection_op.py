@@ -30,16 +30,21 @@ OUTPUTS = ("boxes_yxyx", "class_ids", "scores", "count")
 _VERSION = 1
 
 
-def append(content: bytes, detector: detector_lib.Detector) -> bytes:
+def append(content: bytes, detector: detector_lib.Detector | None) -> bytes:
     """The file with the op at its end, and the op's outputs in the place of its own.
 
     Args:
         content: As the converter writes it; its signature names `INPUTS`, which are
             float32.
 
+        detector: Of the task that gives this form of outputs.
+
     Raises:
-        ValueError: If the outputs are others, or not one row for each anchor.
+        ValueError: If the outputs are others, or not one row for each anchor, or there
+            is no detector.
     """
+    if detector is None:
+        raise ValueError("a task that gives 'detections' says how: see Task.detector")
     # Not to be aliased: the object API gives views of what it reads.
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
     graph, signature = model.subgraphs[0], model.signatureDefs[0]

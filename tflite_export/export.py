@@ -143,7 +143,7 @@ def write(
             content = conversion.convert(
                 graph, precision, spec=spec, calibration=images
             )
-        if spec.output == "detections" and experiment.task.detector:
+        if spec.output == "detections":
             content = detection_op.append(content, experiment.task.detector)
         names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"

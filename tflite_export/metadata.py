@@ -349,14 +349,14 @@ def _decoding(custom: list[Record]) -> Decoding | None:
     if not data:
         return None
     options = metadata_schema.unpack("ObjectDetectorOptions", data[0])
-    schema = options["ssd_anchors_options"]["fixed_anchors_schema"]
-    told = options["tensors_decoding_options"]
+    schema = options.get("ssd_anchors_options", {}).get("fixed_anchors_schema", {})
+    told = options.get("tensors_decoding_options", {})
     names = ("y_center", "x_center", "height", "width")
     return Decoding(
         classes=told.get("num_classes", 0),
         anchors=tuple(
             tuple(anchor.get(name, 0.0) for name in names)  # type: ignore[misc]
-            for anchor in schema["anchors"]
+            for anchor in schema.get("anchors", [])
         ),
         scales=tuple(told.get(f"{axis}_scale", 0.0) for axis in "yxhw"),  # type: ignore[arg-type]
     )
