@@ -12,10 +12,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from official import failures
 from official.tasks import base as tasks_base
-from tflite_export import flatbuffer, metadata
+from tflite_export import detector_files, flatbuffer, metadata
 
 CLASSIFIER = "ImageClassifier"
 SEGMENTER = "ImageSegmenter"
+DETECTOR = "ObjectDetector"
 
 _READ = ("UINT8", "FLOAT32")
 
@@ -52,8 +53,12 @@ def fit(file: flatbuffer.File, task: tasks_base.Task) -> Fit:
     problems = _problems(file)
     if problems:
         return Fit(task=None, warning="; ".join(problems))
-    ((name, output),) = file.outputs.items()
     notes = [_RESIZE]
+    if detector_files.holds(file):
+        if set(file.outputs) == detector_files.RAW:
+            notes.append(detector_files.MEDIAPIPE_NMS)
+        return Fit(task=DETECTOR, notes=tuple(notes))
+    ((name, output),) = file.outputs.items()
     if task.shown_share is not None:
         notes.append(
             "MediaPipe shows the file the whole image, its aspect ratio not kept; "
@@ -91,9 +96,14 @@ def describe(
     graph = schema.Model.GetRootAs(content).Subgraphs(0)
     inputs = _ordered(file.inputs, graph.InputsAsNumpy())
     outputs = _ordered(file.outputs, graph.OutputsAsNumpy())
-    described = tuple(
-        _output(name, tensor, class_names=class_names) for name, tensor in outputs
-    )
+    if detector_files.holds(file):
+        described = tuple(
+            detector_files.described(file, name, class_names) for name, _ in outputs
+        )
+    else:
+        described = tuple(
+            _output(name, tensor, class_names=class_names) for name, tensor in outputs
+        )
     segments = fit(file, task).task == SEGMENTER
     labeled = any(output.labels for output in described)
     return metadata.Metadata(
@@ -102,6 +112,7 @@ def describe(
         inputs=tuple(_image(name, tensor) for name, tensor in inputs),
         outputs=described,
         activation=_activation(outputs[0][0], task) if segments else None,
+        decoding=detector_files.decoding(file, task.detector),
         labels={metadata.LABELS: tuple(class_names)} if labeled else {},
     )
 
@@ -124,6 +135,8 @@ def summary(found: metadata.Metadata | None) -> str:
         parts.append(f"output {output.name!r}{told}")
     if found.activation:
         parts.append(f"activation {found.activation}")
+    if found.decoding:
+        parts.append(f"{len(found.decoding.anchors)} anchors")
     line = "; ".join(parts)
     return "".join(each if each.isprintable() else "?" for each in line)
 
@@ -138,6 +151,8 @@ def _problems(file: flatbuffer.File) -> list[str]:
             f"the input is {kinds}, MediaPipe takes uint8 or float32 "
             "(export.input_type)"
         )
+    if detector_files.holds(file):
+        return problems + _detector_problems(file)
     if len(file.outputs) != 1:
         problems.append(
             f"there are {len(file.outputs)} outputs ({', '.join(file.outputs)}): no "
@@ -156,6 +171,22 @@ def _problems(file: flatbuffer.File) -> list[str]:
             "(export.output_type)"
         )
     return problems
+
+
+def _detector_problems(file: flatbuffer.File) -> list[str]:
+    if set(file.outputs) == detector_files.DECODED:
+        return [
+            "the boxes are decoded and overlap, which no MediaPipe Task takes "
+            "(export.output = 'detections' or 'raw')"
+        ]
+    kinds = {tensor.dtype for tensor in file.outputs.values()}
+    if not kinds <= set(_READ):
+        named = ", ".join(sorted(kind.lower() for kind in kinds))
+        return [
+            f"the outputs are {named}, MediaPipe takes uint8 or float32 "
+            "(export.output_type)"
+        ]
+    return []
 
 
 def _require_lines(class_names: Sequence[str]) -> None:

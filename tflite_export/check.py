@@ -15,6 +15,7 @@ from tflite_export import (
     android,
     compilation,
     compiled,
+    detection_op,
     flatbuffer,
     mapping,
     metadata,
@@ -56,25 +57,31 @@ def verdicts(
 ) -> list[Verdict]:
     """Judges op by op, in the order of execution.
 
-    An int8 or int16x8 file may hold no float tensor but its inputs and outputs, and
-    what turns these into integers; a mixed file besides what comes from the layers that
-    were to stay in float. A file of any precision must be static and free of Flex ops,
-    and hold only ops that some kernel of the target runs. What the target's hardware
-    leaves to the CPU is no problem by itself.
+    An int8 or int16x8 file may hold no float tensor but its inputs and outputs, what
+    turns these into integers, and the op that makes detections of boxes and scores; a
+    mixed file besides what comes from the layers that were to stay in float. A file of
+    any precision must be static and free of Flex ops, and hold only ops that some
+    kernel of the target runs. What the target's hardware leaves to the CPU is no
+    problem by itself.
 
     Args:
         float_layers: Of a mixed file.
     """
     allowed = {t.name for t in (*file.inputs.values(), *file.outputs.values())}
+    # What makes detections computes in float, at the end of whatever file.
+    floats = detection_op.tail(file)
+    for op in floats:
+        allowed |= {tensor.name for tensor in op.inputs}
     islands = [op for op in file.ops if op.layer in float_layers]
     for op in islands:
         allowed |= {tensor.name for tensor in (*op.inputs, *op.outputs)}
+    exempt = [*islands, *floats]
     places = mapping.places(file, target)
     return [
         _verdict(
             op,
             place,
-            tuple(_problems(op, place, precision, allowed, asked=op in islands)),
+            tuple(_problems(op, place, precision, allowed, asked=op in exempt)),
             asked=op in islands and op.outputs[0].dtype in flatbuffer.FLOATS,
         )
         for op, place in zip(file.ops, places, strict=True)
@@ -212,13 +219,21 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         "ops": file.histogram,
         **assessed.as_json(),
         "verdicts": [dataclasses.asdict(verdict) for verdict in judged],
-        "metadata": dataclasses.asdict(told) if told else None,
+        "metadata": _told(told) if told else None,
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
         "compiled": [outcome.as_json() for outcome in outcomes],
     }
     print(json.dumps(content))
     if refused:
         raise failures.GateError(complaint or summary(path, refused))
+
+
+def _told(found: metadata.Metadata) -> dict[str, Any]:
+    """Without the anchors of a detector, thousands of them."""
+    content = dataclasses.asdict(found)
+    if found.decoding:
+        content["decoding"]["anchors"] = len(found.decoding.anchors)
+    return content
 
 
 def summary(path: pathlib.Path, refused: list[Verdict]) -> str:

@@ -199,7 +199,9 @@ def _input_type(spec: export_spec.Export, precision: str) -> str:
 
 def _output_type(spec: export_spec.Export, precision: str) -> str:
     # Class ids are int32 in any case; the converter wants to be told nothing of them.
-    if spec.output == "class_ids" or spec.output_type == "float32":
+    # What makes detections of boxes and scores takes floats.
+    typed = spec.output not in ("class_ids", "detections")
+    if not typed or spec.output_type == "float32":
         return "float32"
     return "int16" if precision == "int16x8" else spec.output_type
 

@@ -1,9 +1,11 @@
 """`TFLite_Detection_PostProcess`, appended to a file of encoded boxes and scores.
 
-LiteRT brings the op, as a custom one (`tensorflow/lite/kernels/detection_postprocess.cc`
-has its inputs, options and outputs). The converter makes it of a TensorFlow function
-that only stands for it, and only on some of its ways; here it is put into the finished
-file, so that it is the same behind a file of any precision.
+LiteRT brings the op, as a custom one; `detection_postprocess.cc` in
+`tensorflow/lite/kernels` has its inputs, options and outputs. The converter makes it of
+a TensorFlow function that only stands for it, and only on some of its ways; here it is
+put into the finished file, so that it is the same behind a file of any precision. Its
+boxes are then cut at the border of the image: MediaPipe moves a corner from outside to
+the border and keeps the size of the box.
 """
 
 from typing import Any
@@ -14,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from official.tasks import detector as detector_lib
+from tflite_export import flatbuffer
 
 NAME = "TFLite_Detection_PostProcess"
 
@@ -22,37 +25,40 @@ INPUTS = ("box_encodings", "scores")
 
 OUTPUTS = ("boxes_yxyx", "class_ids", "scores", "count")
 """Of the op, in its order: `[1, N, 4]` in shares of the image's sides, `[1, N]`,
-`[1, N]`, `[1]`, all float32."""
+`[1, N]`, `[1]`, all float32. Beyond the count the rows mean nothing."""
 
 _VERSION = 1
 
 
-def append(content: bytes, detector: detector_lib.Detector) -> bytes:
+def append(content: bytes, detector: detector_lib.Detector | None) -> bytes:
     """The file with the op at its end, and the op's outputs in the place of its own.
 
     Args:
         content: As the converter writes it; its signature names `INPUTS`, which are
             float32.
 
+        detector: Of the task that gives this form of outputs.
+
     Raises:
-        ValueError: If the outputs are others, or not one row for each anchor.
+        ValueError: If the outputs are others, or not one row for each anchor, or there
+            is no detector.
     """
+    if detector is None:
+        raise ValueError("a task that gives 'detections' says how: see Task.detector")
     # Not to be aliased: the object API gives views of what it reads.
     model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
     given = {_text(each.name): each.tensorIndex for each in signature.outputs}
     classes = _require_inputs(given, graph, len(detector.anchors))
-    anchors = _constant(model, graph, detector.centers)
+    anchors = _constant(model, graph, "anchors", detector.centers)
     outputs = [_added(graph, name, shape) for name, shape in _outputs(detector)]
-    op = schema.OperatorT()
-    op.opcodeIndex = len(model.operatorCodes)
+    op = _op(model, schema.BuiltinOperator.CUSTOM, code=NAME)
     op.inputs = [*(given[name] for name in INPUTS), anchors]
-    op.outputs = outputs
+    op.outputs = list(outputs)
     op.customOptions = list(_options(detector, classes))
     op.customOptionsFormat = schema.CustomOptionsFormat.FLEXBUFFERS
-    graph.operators.append(op)
+    outputs[0] = _within_image(model, graph, outputs[0], detector.total)
     graph.outputs = outputs
-    model.operatorCodes.append(_code())
     signature.outputs = [
         _named(name, index) for name, index in zip(OUTPUTS, outputs, strict=True)
     ]
@@ -61,13 +67,25 @@ def append(content: bytes, detector: detector_lib.Detector) -> bytes:
     return bytes(builder.Output())
 
 
+def tail(file: flatbuffer.File) -> list[flatbuffer.Op]:
+    """The op and those that it feeds; empty where a file does not have it."""
+    found: list[flatbuffer.Op] = []
+    made: set[tuple[int, int]] = set()
+    for op in file.ops:
+        fed = any((op.graph, tensor.index) in made for tensor in op.inputs)
+        if fed or (op.name == NAME and op.custom):
+            found.append(op)
+            made |= {(op.graph, tensor.index) for tensor in op.outputs}
+    return found
+
+
 def _require_inputs(given: dict[str, int], graph: Any, anchors: int) -> int:
     """The number of classes that the scores are of."""
     if set(given) != set(INPUTS):
         raise ValueError(f"the outputs are {sorted(given)}, want {sorted(INPUTS)}")
     tensors = [graph.tensors[given[name]] for name in INPUTS]
     for name, tensor in zip(INPUTS, tensors, strict=True):
-        shape = list(tensor.shape)
+        shape = [int(size) for size in tensor.shape]
         if tensor.type != schema.TensorType.FLOAT32:
             raise ValueError(f"{name} is of type {tensor.type}, want float32")
         if len(shape) != 3 or shape[:2] != [1, anchors]:
@@ -102,19 +120,40 @@ def _outputs(detector: detector_lib.Detector) -> list[tuple[str, list[int]]]:
     ]
 
 
-def _code() -> Any:
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
-    code.customCode = NAME
-    code.version = _VERSION
-    return code
+def _within_image(model: Any, graph: Any, boxes: int, count: int) -> int:
+    """Ops that every runtime knows, instead of one of a later version."""
+    for name, kind, bound in (
+        ("boxes_from_0", schema.BuiltinOperator.MAXIMUM, 0.0),
+        ("boxes_to_1", schema.BuiltinOperator.MINIMUM, 1.0),
+    ):
+        op = _op(model, kind)
+        limit = _constant(model, graph, f"{name}_bound", np.array([bound]))
+        op.inputs = [boxes, limit]
+        op.builtinOptionsType = schema.BuiltinOptions.MaximumMinimumOptions
+        op.builtinOptions = schema.MaximumMinimumOptionsT()
+        boxes = _added(graph, name, [1, count, 4])
+        op.outputs = [boxes]
+    return boxes
 
 
-def _constant(model: Any, graph: Any, values: np.ndarray) -> int:
+def _op(model: Any, kind: int, *, code: str | None = None) -> Any:
+    """A new op at the end of the graph."""
+    known = schema.OperatorCodeT()
+    known.builtinCode = known.deprecatedBuiltinCode = kind
+    known.customCode = code
+    known.version = _VERSION
+    model.operatorCodes.append(known)
+    op = schema.OperatorT()
+    op.opcodeIndex = len(model.operatorCodes) - 1
+    model.subgraphs[0].operators.append(op)
+    return op
+
+
+def _constant(model: Any, graph: Any, name: str, values: np.ndarray) -> int:
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(values.astype("<f4").tobytes(), np.uint8)
     model.buffers.append(buffer)
-    index = _added(graph, "anchors", list(values.shape))
+    index = _added(graph, name, list(values.shape))
     graph.tensors[index].buffer = len(model.buffers) - 1
     return index
 

@@ -20,6 +20,7 @@ from tflite_export import (
     benchmark,
     check,
     conversion,
+    detection_op,
     examples,
     findings,
     flatbuffer,
@@ -142,6 +143,8 @@ def write(
             content = conversion.convert(
                 graph, precision, spec=spec, calibration=images
             )
+        if spec.output == "detections":
+            content = detection_op.append(content, experiment.task.detector)
         names = _variant(spec, precision)
         path = folder / f"model_{'_'.join(names)}.tflite"
         file = flatbuffer.parse(content, path)
@@ -230,8 +233,11 @@ def _variant(spec: export_spec.Export, precision: str) -> list[str]:
         words.append(f"{spec.output_size}_size")
     if spec.input_type != usual.input_type:
         words.append(f"{spec.input_type}_in")
-    # Of the other precisions, and of class ids, the type is what it is.
-    free = precision in export_spec.INTEGER and spec.output != "class_ids"
+    # Of the other precisions, of class ids and detections, the type is what it is.
+    free = precision in export_spec.INTEGER and spec.output not in (
+        "class_ids",
+        "detections",
+    )
     if free and spec.output_type != usual.output_type:
         words.append(f"{spec.output_type}_out")
     return words

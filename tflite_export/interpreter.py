@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 
 from official import export_spec, failures
-from tflite_export import calibration, flatbuffer, quiet
-
-DETECTIONS = ("boxes_yxyx", "class_ids", "scores", "count")
-"""Outputs of a detector's postprocessing op, in its order: `[1, N, 4]` in shares of the
-image's sides, `[1, N]`, `[1, N]`, `[1]`, all float32."""
-
-_DETECTION_OP = "TFLite_Detection_PostProcess"
+from tflite_export import calibration, detection_op, flatbuffer, quiet
 
 # An image of 8192x8192; more than that is a mistake, or meant to fill the memory.
 _MOST_INPUT_VALUES = 3 * 2**26
@@ -74,7 +68,7 @@ class Runner:
 
     `image_size` is the height and width that it takes; `outputs` are its outputs by
     what they are: "logits", "scores" or "class_ids" where that can be told, the
-    `DETECTIONS` of a detector; `shapes` are theirs once the file is loaded.
+    `detection_op.OUTPUTS` of a detector; `shapes` are theirs once the file is loaded.
 
     Args:
         path: The file.
@@ -205,8 +199,8 @@ def _named_outputs(file: flatbuffer.File) -> dict[str, flatbuffer.Tensor]:
     makers = {output.index: op for op in reversed(file.ops) for output in op.outputs}
     last = [makers.get(tensor.index) for tensor in file.outputs.values()]
     op = last[0] if last else None
-    if op and op.name == _DETECTION_OP and len(op.outputs) == last.count(op) == 4:
-        return dict(zip(DETECTIONS, op.outputs, strict=True))
+    if op and op.name == detection_op.NAME and len(op.outputs) == last.count(op) == 4:
+        return dict(zip(detection_op.OUTPUTS, op.outputs, strict=True))
     if len(file.outputs) != 1 or set(file.outputs) & set(export_spec.OUTPUTS):
         return file.outputs
     (tensor,) = file.outputs.values()

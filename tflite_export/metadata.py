@@ -23,10 +23,15 @@ _NONE: tuple[str, Record] = ("", {})
 
 _BUFFER = "TFLITE_METADATA"
 _SEGMENTER = "SEGMENTER_METADATA"
+_DETECTOR = "DETECTOR_METADATA"
+_GROUP = "detection_result"
 
 # The schema's version that first had all that is used: custom metadata came with 1.5.
 _PARSER = "1.5.0"
-_SEGMENTER_PARSER = "1.0.0"
+_CUSTOM_PARSER = "1.0.0"
+
+# Of ymin, xmin, ymax, xmax: where left, top, right and bottom stand.
+_CORNERS = (1, 0, 3, 2)
 
 # What reading forged bytes can raise; zipfile has errors of its own.
 _DAMAGE = (
@@ -71,14 +76,35 @@ class Output:
     Attributes:
         name: What the reader calls it.
         description: For people.
-        labels: Name of the packed file with a label for each place of the last axis.
+        labels: Name of the packed file with a label for each place of the last axis,
+        ids: or for each value: it holds class ids.
         pixels: It has values for places of the image, not for the image.
+        boxes: It holds ymin, xmin, ymax, xmax, in shares of the image's sides.
+        entries: It has a value for each of the detected objects.
     """
 
     name: str
     description: str = ""
     labels: str = ""
+    ids: bool = False
     pixels: bool = False
+    boxes: bool = False
+    entries: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How the reader of a detector has to decode boxes.
+
+    Attributes:
+        classes: That there are scores of, 0..1.
+        anchors: y and x of the center, height, width, in shares of the image's sides.
+        scales: What ty, tx, th, tw are divided by; th and tw are logarithms.
+    """
+
+    classes: int
+    anchors: tuple[tuple[float, float, float, float], ...]
+    scales: tuple[float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +118,7 @@ class Metadata:
         outputs: Likewise.
         activation: One of `ACTIVATIONS`, that the reader of a segmentation has to apply
             to get scores; None for other models.
+        decoding: That the reader of a detection has to do; None for other models.
         labels: Lines of the label files, by name of the file.
     """
 
@@ -100,6 +127,7 @@ class Metadata:
     inputs: tuple[Image, ...]
     outputs: tuple[Output, ...]
     activation: str | None = None
+    decoding: Decoding | None = None
     labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
@@ -158,15 +186,47 @@ def _record(metadata: Metadata) -> Record:
     if metadata.activation is not None:
         options = {
             "activation": ACTIVATIONS.index(metadata.activation),
-            "min_parser_version": _SEGMENTER_PARSER,
+            "min_parser_version": _CUSTOM_PARSER,
         }
         data = metadata_schema.pack("ImageSegmenterOptions", options)
         graph["custom_metadata"] = [{"name": _SEGMENTER, "data": data}]
+    if metadata.decoding is not None:
+        data = metadata_schema.pack(
+            "ObjectDetectorOptions", _decoding_record(metadata.decoding)
+        )
+        graph["custom_metadata"] = [{"name": _DETECTOR, "data": data}]
+    grouped = [output.name for output in metadata.outputs if output.entries]
+    if grouped:
+        graph["output_tensor_groups"] = [{"name": _GROUP, "tensor_names": grouped}]
     return {
         "name": metadata.name,
         "description": metadata.description,
         "subgraph_metadata": [graph],
         "min_parser_version": _PARSER,
+    }
+
+
+def _decoding_record(decoding: Decoding) -> Record:
+    y_scale, x_scale, h_scale, w_scale = decoding.scales
+    anchors = [
+        {"x_center": x, "y_center": y, "width": width, "height": height}
+        for y, x, height, width in decoding.anchors
+    ]
+    return {
+        "min_parser_version": _CUSTOM_PARSER,
+        "ssd_anchors_options": {"fixed_anchors_schema": {"anchors": anchors}},
+        "tensors_decoding_options": {
+            "num_classes": decoding.classes,
+            "num_boxes": len(anchors),
+            "num_coords": 4,
+            "num_values_per_keypoint": 2,  # MediaPipe ends the process without it
+            "x_scale": x_scale,
+            "y_scale": y_scale,
+            "w_scale": w_scale,
+            "h_scale": h_scale,
+            "apply_exponential_on_box_size": 1,
+            "sigmoid_score": 0,
+        },
     }
 
 
@@ -194,6 +254,15 @@ def _output_record(output: Output) -> Record:
             "content_properties": ("ImageProperties", properties),
             "range": {"min": 1, "max": 2},
         }
+    if output.boxes:
+        corners = {
+            "index": _CORNERS,
+            "type": metadata_schema.BOUNDARIES,
+            "coordinate_type": metadata_schema.RATIO,
+        }
+        content = {"content_properties": ("BoundingBoxProperties", corners)}
+    if output.entries:
+        content["range"] = {"min": 2, "max": 2}
     record: Record = {
         "name": output.name,
         "description": output.description,
@@ -204,7 +273,9 @@ def _output_record(output: Output) -> Record:
             {
                 "name": output.labels,
                 "description": "the name of a class a line",
-                "type": metadata_schema.TENSOR_AXIS_LABELS,
+                "type": metadata_schema.TENSOR_VALUE_LABELS
+                if output.ids
+                else metadata_schema.TENSOR_AXIS_LABELS,
             }
         ]
     return record
@@ -222,6 +293,7 @@ def _metadata(record: Record, content: bytes) -> Metadata:
         inputs=tuple(_image(each) for each in graph.get("input_tensor_metadata", [])),
         outputs=outputs,
         activation=_activation(graph.get("custom_metadata", [])),
+        decoding=_decoding(graph.get("custom_metadata", [])),
         labels={name: _lines(text) for name, text in labels.items()},
     )
 
@@ -241,17 +313,23 @@ def _image(record: Record) -> Image:
 
 
 def _output(record: Record) -> Output:
+    kinds = (metadata_schema.TENSOR_AXIS_LABELS, metadata_schema.TENSOR_VALUE_LABELS)
     labels = [
-        file.get("name", "")
+        (file.get("name", ""), file["type"] == metadata_schema.TENSOR_VALUE_LABELS)
         for file in record.get("associated_files", [])
-        if file.get("type") == metadata_schema.TENSOR_AXIS_LABELS
+        if file.get("type") in kinds
     ]
-    content = record.get("content", {}).get("content_properties", _NONE)[0]
+    file, ids = next(iter(labels), ("", False))
+    content = record.get("content", {})
+    properties = content.get("content_properties", _NONE)[0]
     return Output(
         name=record.get("name", ""),
         description=record.get("description", ""),
-        labels=next(iter(labels), ""),
-        pixels=content == "ImageProperties",
+        labels=file,
+        ids=ids,
+        pixels=properties == "ImageProperties",
+        boxes=properties == "BoundingBoxProperties",
+        entries=content.get("range", {}).get("min") == 2,
     )
 
 
@@ -264,6 +342,24 @@ def _activation(custom: list[Record]) -> str | None:
     if not 0 <= number < len(ACTIVATIONS):
         raise ValueError(f"activation {number}")
     return ACTIVATIONS[number]
+
+
+def _decoding(custom: list[Record]) -> Decoding | None:
+    data = [each.get("data", b"") for each in custom if each.get("name") == _DETECTOR]
+    if not data:
+        return None
+    options = metadata_schema.unpack("ObjectDetectorOptions", data[0])
+    schema = options.get("ssd_anchors_options", {}).get("fixed_anchors_schema", {})
+    told = options.get("tensors_decoding_options", {})
+    names = ("y_center", "x_center", "height", "width")
+    return Decoding(
+        classes=told.get("num_classes", 0),
+        anchors=tuple(
+            tuple(anchor.get(name, 0.0) for name in names)  # type: ignore[misc]
+            for anchor in schema.get("anchors", [])
+        ),
+        scales=tuple(told.get(f"{axis}_scale", 0.0) for axis in "yxhw"),  # type: ignore[arg-type]
+    )
 
 
 def _lines(text: bytes) -> tuple[str, ...]:

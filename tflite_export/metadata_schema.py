@@ -1,8 +1,9 @@
 """Tables of TFLite metadata as dictionaries, packed and read with `flatbuffers`.
 
 The public schemas are TensorFlow Lite's metadata_schema.fbs (version 1.5.0) and
-MediaPipe's image_segmenter_metadata_schema.fbs (version 1.0.0). Of each table there is
-what is used here. A field that is absent is left out, in both directions.
+MediaPipe's image_segmenter_metadata_schema.fbs and object_detector_metadata_schema.fbs
+(both version 1.0.0). Of each table there is what is used here. A field that is absent
+is left out, in both directions.
 """
 
 import dataclasses
@@ -27,7 +28,19 @@ class Field:
     """
 
     slot: int
-    kind: Literal["string", "byte", "int", "floats", "bytes", "one", "many", "union"]
+    kind: Literal[
+        "string",
+        "byte",
+        "int",
+        "float",
+        "bytes",
+        "ints",
+        "floats",
+        "strings",
+        "one",
+        "many",
+        "union",
+    ]
     of: tuple[str, ...] = ()
 
 
@@ -41,7 +54,12 @@ TABLES: dict[str, dict[str, Field]] = {
     "SubGraphMetadata": {
         "input_tensor_metadata": Field(2, "many", ("TensorMetadata",)),
         "output_tensor_metadata": Field(3, "many", ("TensorMetadata",)),
+        "output_tensor_groups": Field(8, "many", ("TensorGroup",)),
         "custom_metadata": Field(9, "many", ("CustomMetadata",)),
+    },
+    "TensorGroup": {
+        "name": Field(0, "string"),
+        "tensor_names": Field(1, "strings"),
     },
     "TensorMetadata": {
         "name": Field(0, "string"),
@@ -52,7 +70,9 @@ TABLES: dict[str, dict[str, Field]] = {
     },
     "Content": {
         "content_properties": Field(
-            1, "union", ("FeatureProperties", "ImageProperties")
+            1,
+            "union",
+            ("FeatureProperties", "ImageProperties", "BoundingBoxProperties"),
         ),
         "range": Field(2, "one", ("ValueRange",)),
     },
@@ -60,6 +80,11 @@ TABLES: dict[str, dict[str, Field]] = {
     "ImageProperties": {
         "color_space": Field(0, "byte"),
         "default_size": Field(1, "one", ("ImageSize",)),
+    },
+    "BoundingBoxProperties": {
+        "index": Field(0, "ints"),
+        "type": Field(1, "byte"),
+        "coordinate_type": Field(2, "byte"),
     },
     "ImageSize": {"width": Field(0, "int"), "height": Field(1, "int")},
     "ValueRange": {"min": Field(0, "int"), "max": Field(1, "int")},
@@ -75,12 +100,45 @@ TABLES: dict[str, dict[str, Field]] = {
         "activation": Field(0, "byte"),
         "min_parser_version": Field(1, "string"),
     },
+    "ObjectDetectorOptions": {
+        "min_parser_version": Field(0, "string"),
+        "ssd_anchors_options": Field(1, "one", ("SsdAnchorsOptions",)),
+        "tensors_decoding_options": Field(2, "one", ("TensorsDecodingOptions",)),
+    },
+    "SsdAnchorsOptions": {
+        "fixed_anchors_schema": Field(0, "one", ("FixedAnchorsSchema",)),
+    },
+    "FixedAnchorsSchema": {"anchors": Field(0, "many", ("FixedAnchor",))},
+    "FixedAnchor": {
+        "x_center": Field(0, "float"),
+        "y_center": Field(1, "float"),
+        "width": Field(2, "float"),
+        "height": Field(3, "float"),
+    },
+    "TensorsDecodingOptions": {
+        "num_classes": Field(0, "int"),
+        "num_boxes": Field(1, "int"),
+        "num_coords": Field(2, "int"),
+        "num_values_per_keypoint": Field(5, "int"),
+        "x_scale": Field(6, "float"),
+        "y_scale": Field(7, "float"),
+        "w_scale": Field(8, "float"),
+        "h_scale": Field(9, "float"),
+        "apply_exponential_on_box_size": Field(10, "byte"),
+        "sigmoid_score": Field(11, "byte"),
+    },
 }
 
-IDENTIFIERS = {"ModelMetadata": b"M001", "ImageSegmenterOptions": b"V001"}
+IDENTIFIERS = {
+    "ModelMetadata": b"M001",
+    "ImageSegmenterOptions": b"V001",
+    "ObjectDetectorOptions": b"V001",
+}
 
 RGB, GRAYSCALE = 1, 2  # ColorSpaceType
-TENSOR_AXIS_LABELS = 2  # AssociatedFileType
+BOUNDARIES = 1  # BoundingBoxType
+RATIO = 0  # CoordinateType
+TENSOR_AXIS_LABELS, TENSOR_VALUE_LABELS = 2, 3  # AssociatedFileType
 
 # Metadata of a model is some kB. A forged count or offset, and tables that share their
 # parts, must not keep the reader busy.
@@ -121,6 +179,8 @@ def _add_table(builder: Any, name: str, record: Mapping[str, Any]) -> int:
             builder.PrependInt8Slot(slot, part, 0)
         elif fields[key].kind == "int":
             builder.PrependInt32Slot(slot, part, 0)
+        elif fields[key].kind == "float":
+            builder.PrependFloat32Slot(slot, part, 0.0)
         else:
             builder.PrependUOffsetTRelativeSlot(slot, part, 0)
         if fields[key].kind == "union":
@@ -131,7 +191,7 @@ def _add_table(builder: Any, name: str, record: Mapping[str, Any]) -> int:
 
 def _add_part(builder: Any, field: Field, value: Any) -> int:
     """Adds what stands outside of the table; gives the offset, or a plain number."""
-    if field.kind in ("byte", "int"):
+    if field.kind in ("byte", "int", "float"):
         return value
     if field.kind == "string":
         return builder.CreateString(value)
@@ -144,7 +204,12 @@ def _add_part(builder: Any, field: Field, value: Any) -> int:
         return _add_vector(builder, value, size=1, align=16, put=builder.PrependByte)
     if field.kind == "floats":
         return _add_vector(builder, value, size=4, align=4, put=builder.PrependFloat32)
-    offsets = [_add_table(builder, field.of[0], each) for each in value]
+    if field.kind == "ints":
+        return _add_vector(builder, value, size=4, align=4, put=builder.PrependUint32)
+    if field.kind == "strings":
+        offsets = [builder.CreateString(each) for each in value]
+    else:
+        offsets = [_add_table(builder, field.of[0], each) for each in value]
     put = builder.PrependUOffsetTRelative
     return _add_vector(builder, offsets, size=4, align=4, put=put)
 
@@ -182,20 +247,27 @@ class _Reader:
             return view.Get(number_types.Int8Flags, at)
         if field.kind == "int":
             return view.Get(number_types.Int32Flags, at)
+        if field.kind == "float":
+            return view.Get(number_types.Float32Flags, at)
         if field.kind == "one":
             return self.table(field.of[0], view.Indirect(at))
         if field.kind == "union":
             return self._union(view, field, at)
-        start, count = self._vector(view, at)
         if field.kind == "string":
-            return bytes(self._within(start, count)).decode(errors="replace")
+            return self._string(view, at)
+        start, count = self._vector(view, at)
         if field.kind == "bytes":
             return bytes(self._within(start, count))
-        if field.kind == "floats":
-            self._within(start, 4 * count)
-            places = range(start, start + 4 * count, 4)
-            return tuple(view.Get(number_types.Float32Flags, place) for place in places)
         places = range(start, start + 4 * count, 4)
+        if field.kind in ("floats", "ints"):
+            self._within(start, 4 * count)
+            flags = {
+                "floats": number_types.Float32Flags,
+                "ints": number_types.Uint32Flags,
+            }[field.kind]
+            return tuple(view.Get(flags, place) for place in places)
+        if field.kind == "strings":
+            return tuple(self._string(view, place) for place in places)
         return [self.table(field.of[0], view.Indirect(place)) for place in places]
 
     def _union(self, view: Any, field: Field, at: int) -> tuple[str, Record] | None:
@@ -213,6 +285,10 @@ class _Reader:
         count = view.Get(number_types.UOffsetTFlags, start)
         self._spend(count)
         return start + 4, count
+
+    def _string(self, view: Any, at: int) -> str:
+        start, count = self._vector(view, at)
+        return bytes(self._within(start, count)).decode(errors="replace")
 
     def _within(self, start: int, size: int) -> bytes:
         found = self._content[start : start + size]

@@ -20,7 +20,7 @@ import numpy as np
 from official import failures, graph
 from official.layers import fake_quant, quantized_attention
 from official.quantization import rewrite, rules
-from tflite_export import calibration, flatbuffer, inference, quiet
+from tflite_export import calibration, detection_op, flatbuffer, inference, quiet
 
 # Ops that only move values: what is wrong with them is seen where these are read.
 _MOVES = ("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "STRIDED_SLICE", "PAD")
@@ -52,7 +52,8 @@ class Report:
 
     Attributes:
         comparisons: In the order of the network.
-        ops: Of the file that compute (not QUANTIZE or DEQUANTIZE at its ends).
+        ops: Of the file that compute (not QUANTIZE or DEQUANTIZE at its ends, nor what
+            makes detections of its outputs).
         unmatched: Those of them whose tensors no layer was found for, but for ops that
             only move values. They are compared too, as part of the op that reads them.
     """
@@ -97,7 +98,12 @@ def compare(
         loaded.invoke()
         run(image)
     seen = {place.tensor.index for place in found.values()}
-    computing = [op for op in file.ops if op.name not in ("QUANTIZE", "DEQUANTIZE")]
+    others = [op.outputs for op in detection_op.tail(file)]  # not of the network
+    computing = [
+        op
+        for op in file.ops
+        if op.name not in ("QUANTIZE", "DEQUANTIZE") and op.outputs not in others
+    ]
     return Report(
         comparisons=tuple(run.comparisons()),
         ops=len(computing),

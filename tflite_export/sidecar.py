@@ -8,7 +8,7 @@ from typing import Any
 from official import failures
 from official.data import base as data_base
 from official.tasks import base as tasks_base
-from tflite_export import android, flatbuffer, inference, metadata
+from tflite_export import android, detector_files, flatbuffer, inference, metadata
 
 
 def path_of(model: pathlib.Path) -> pathlib.Path:
@@ -47,9 +47,12 @@ def describe(
         "preprocessing": _preprocessing(file, graph, task.shown_share),
         "score_activation": task.score_activation,
         "postprocessing": {
-            name: _postprocessing(name, tensor, task.score_activation)
+            name: detector_files.meaning(file, name)
+            if detector_files.holds(file)
+            else _postprocessing(name, tensor, task.score_activation)
             for name, tensor in file.outputs.items()
         },
+        "detector": detector_files.settings(task.detector),
         "mediapipe": {
             "task": fit.task,
             "warning": fit.warning,

@@ -171,12 +171,15 @@ _DOUBTS = {
 _ADVICE = {
     "ARG_MAX": "take the argmax in the app (export.output = 'logits')",
     "BATCH_MATMUL": "choose a backbone without attention",
-    "DEQUANTIZE": "export with integer ends (export.output_type = 'uint8')",
+    "DEQUANTIZE": "export with integer ends (export.output_type = 'uint8'; of a "
+    "detector export.output = 'decoded' or 'raw')",
     "GELU": "choose an activation of relu6 or relu",
     "HARD_SWISH": "choose a minimalistic MobileNetV3 or activation = 'relu6', or "
     "export with --target=edgetpu, which writes hard-swish of ops that map",
     "RESIZE_BILINEAR": "export at the head's size (export.output_size = 'head') or "
     "choose a smaller input",
+    "TFLite_Detection_PostProcess": "it is quick on the CPU; to choose among the boxes "
+    "in the app, export.output = 'decoded' or 'raw'",
     "SOFTMAX": "leave the softmax to the app (export.output = 'logits')",
 }
 
