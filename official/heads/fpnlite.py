@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from official.backbones import base as backbones_base
 from official.backbones import convolutions, fields
@@ -66,11 +65,7 @@ class FPNLite(base.DetectionHead):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of the levels, in pixels."""
         return predictors.strides(self.taps, self.coarse, owner="FPNLite.taps")
-
-    def anchor_boxes(self, image_size: tuple[int, int]) -> np.ndarray:
-        return self.anchors.boxes(self.strides, image_size)
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int
