@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from official.backbones import base as backbones_base
+from official.heads import anchors as anchor_kinds
 
 Outputs = dict[str, keras.KerasTensor]
 """Named output tensors: "logits", "box_encodings", later "mask_logits"."""
@@ -29,12 +30,22 @@ class DetectionHead(Head):
     Outputs: "box_encodings" `[B, A, 4]` (ty, tx, th, tw, see `official.ops.boxes`) and
     "logits" `[B, A, num_classes]`. Anchors run over the levels from the finest, then
     rows, columns, and the shapes of a cell.
+
+    Attributes:
+        anchors: What the boxes are measured from.
     """
 
+    anchors: anchor_kinds.Anchors
+
+    @property
     @abc.abstractmethod
+    def strides(self) -> tuple[int, ...]:
+        """Of the levels, in pixels."""
+
     def anchor_boxes(self, image_size: tuple[int, int]) -> np.ndarray:
         """The anchors of images of a height and width: `[A, 4]`, float32.
 
         `ymin, xmin, ymax, xmax` in shares of the image's sides; not clipped to it. A
         level has `ceil(side / stride)` cells a side.
         """
+        return self.anchors.boxes(self.strides, image_size)

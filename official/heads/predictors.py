@@ -34,6 +34,27 @@ def tap_stride(name: str, *, owner: str) -> int:
     return 2 ** (int(match[1]) - (match[2] == "_expand"))
 
 
+def check_taps(taps: Sequence[str], *, owner: str) -> None:
+    """Checks the features that a head starts from.
+
+    Raises:
+        ValueError: If there is none, or one is not of twice the stride of the one
+            before.
+    """
+    found = [tap_stride(name, owner=owner) for name in taps]
+    if not found or found != [found[0] * 2**number for number in range(len(found))]:
+        raise ValueError(
+            f"{owner} = {taps!r}: must be features each of twice the stride of the one "
+            f"before; their strides are {found}"
+        )
+
+
+def strides(taps: Sequence[str], more: int, *, owner: str) -> tuple[int, ...]:
+    """Of the levels of taps and of some more levels, each of half the size."""
+    first = tap_stride(taps[0], owner=owner)
+    return tuple(first * 2**number for number in range(len(taps) + more))
+
+
 def tap(
     features: backbones_base.Features, name: str, *, owner: str
 ) -> keras.KerasTensor:

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from official.backbones import base as backbones_base
 from official.backbones import convolutions, fields
@@ -61,25 +60,14 @@ class SSDLite(base.DetectionHead):
         fields.check_choice(self, "activation", convolutions.ACTIVATIONS)
         fields.check_choice(self, "padding", convolutions.PADDINGS)
         predictors.check_prior(self.class_prior, owner="SSDLite.class_prior")
-        strides = [predictors.tap_stride(n, owner="SSDLite.taps") for n in self.taps]
-        ascending = [strides[0] * 2**n for n in range(len(strides))] if strides else []
-        if not strides or strides != ascending:
-            raise ValueError(
-                f"SSDLite.taps = {self.taps!r}: must be features each of twice the "
-                f"stride of the one before; their strides are {strides}"
-            )
+        predictors.check_taps(self.taps, owner="SSDLite.taps")
         if not all(filters > 1 for filters in self.extra):
             raise ValueError(f"SSDLite.extra = {self.extra!r}: must be above 1 each")
         self.anchors.counts(self.strides)
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of the levels, in pixels."""
-        first = predictors.tap_stride(self.taps[0], owner="SSDLite.taps")
-        return tuple(first * 2**n for n in range(len(self.taps) + len(self.extra)))
-
-    def anchor_boxes(self, image_size: tuple[int, int]) -> np.ndarray:
-        return self.anchors.boxes(self.strides, image_size)
+        return predictors.strides(self.taps, len(self.extra), owner="SSDLite.taps")
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int
