@@ -4,7 +4,11 @@ MediaPipe's ObjectDetector takes two forms, and tells their outputs apart by the
 in the metadata, which are fixed.
 """
 
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from official import failures
 from official.tasks import detector as detector_lib
@@ -18,6 +22,14 @@ MEDIAPIPE_NMS = (
     "MediaPipe decodes the boxes and leaves out what overlaps by rules of its own, not "
     "by those under detector"
 )
+
+_SETTINGS = {
+    "score_threshold": "score_threshold",
+    "iou_threshold": "iou_threshold",
+    "per_class": "most_per_class",
+    "total": "most",
+}
+"""What `settings` calls the fields of a `Detector`."""
 
 _DETECTED = {
     "boxes_yxyx": metadata.Output(
@@ -150,3 +162,36 @@ def settings(detector: detector_lib.Detector | None) -> dict[str, object] | None
         "most_per_class": detector.per_class,
         "most": detector.total,
     }
+
+
+def detector(
+    model: pathlib.Path, description: Mapping[str, Any]
+) -> detector_lib.Detector | None:
+    """How the boxes of a file are read, from its metadata and its description.
+
+    None where the file does not say, as one with detections does not have to.
+
+    Raises:
+        RequestError: If what is said cannot be.
+    """
+    chosen: Mapping[str, Any] = description.get("detector") or {}
+    found = metadata.read(model)
+    decode = found.decoding if found else None
+    if not chosen and decode is None:
+        return None
+    centers = np.array(decode.anchors if decode else (), np.float32).reshape(-1, 4)
+    halves = centers[:, 2:] / 2
+    corners = [centers[:, :2] - halves, centers[:, :2] + halves]
+    said: dict[str, Any] = {
+        name: chosen[key]
+        for name, key in _SETTINGS.items()
+        if chosen.get(key) is not None
+    }
+    if not all(isinstance(value, int | float) for value in said.values()):
+        raise failures.RequestError(
+            f"{model}: the description beside it does not say in numbers how to choose "
+            f"among its boxes ({said}); export again"
+        )
+    if decode:
+        said["scales"] = decode.scales
+    return detector_lib.Detector(anchors=np.concatenate(corners, axis=1), **said)

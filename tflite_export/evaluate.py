@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from official import experiment as experiment_lib
 from official import failures
@@ -11,7 +13,14 @@ from official.report import terminal
 from official.report.panels import base as panels
 from official.tasks import base as tasks_base
 from official.tasks import evaluation
-from tflite_export import examples, interpreter, probe, results
+from tflite_export import (
+    detector_files,
+    examples,
+    interpreter,
+    labels,
+    probe,
+    results,
+)
 
 _MOST_CLASSES = 40
 
@@ -37,12 +46,13 @@ def run(
         source = dataclasses.replace(experiment.eval, limit=limit)
         experiment = dataclasses.replace(experiment, eval=source)
     _require_outputs(runner, experiment.task)
-    _require_classes(runner, experiment.dataset.num_classes)
+    class_names = experiment.dataset.class_names
+    _require_classes(runner, len(class_names))
     result = evaluation.evaluate(
         experiment.task,
-        {model.name: runner},
+        {model.name: _renumbered(runner, class_names)},
         examples.evaluation_batches(experiment),
-        class_names=experiment.dataset.class_names,
+        class_names=class_names,
     )[model.name]
     shown = _shown(result.metrics)
     rows = [[name, f"{100 * value:.2f}"] for name, value in shown.items()]
@@ -77,6 +87,8 @@ def _require_outputs(runner: interpreter.Runner, task: tasks_base.Task) -> None:
 
 def _require_classes(runner: interpreter.Runner, classes: int) -> None:
     """A file of logits or scores tells how many classes it knows."""
+    if "class_ids" in runner.outputs:
+        return  # class ids, or detections: how many classes there are is not told
     values = runner.outputs.get("logits") or runner.outputs.get("scores")
     if "count" in runner.outputs:
         return  # of a detector these are scores of objects
@@ -85,3 +97,48 @@ def _require_classes(runner: interpreter.Runner, classes: int) -> None:
             f"{runner.file.path}: tells {values.shape[-1]} classes apart, the data set "
             f"of the experiment has {classes}"
         )
+
+
+def _renumbered(
+    runner: interpreter.Runner, class_names: Sequence[str]
+) -> evaluation.Predictor:
+    """Detections of a file that counts classes otherwise, by the names that it brings.
+
+    Published detectors of COCO have 90 classes, ten of which are never used. What is
+    called by no name of the data set is left out.
+    """
+    names = [name.strip().casefold() for name in labels.read(runner.file.path)]
+    wanted = [name.strip().casefold() for name in class_names]
+    if set(runner.outputs) != detector_files.DETECTIONS or names in ([], wanted):
+        return runner
+    ids = {name: place for place, name in enumerate(wanted)}
+    if missing := [name for name in wanted if name not in names]:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        terminal.console.print(
+            f"{runner.file.path.name} knows {len(wanted) - len(missing)} of the "
+            f"{len(wanted)} classes of the data set by name (not: {shown})"
+        )
+    table = np.array([ids.get(name, -1) for name in names])
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = runner(images)
+        theirs = np.rint(np.nan_to_num(outputs["class_ids"])).astype(np.int64)
+        ours = np.where(
+            (theirs >= 0) & (theirs < len(table)),
+            table[np.clip(theirs, 0, len(table) - 1)],
+            -1,
+        )
+        # Those of no class go to the end, and are not counted.
+        count = np.nan_to_num(outputs["count"]).reshape(-1, 1)
+        known = (ours >= 0) & (np.arange(ours.shape[1]) < count)
+        order = np.argsort(~known, axis=1, kind="stable")
+        return {
+            "boxes_yxyx": np.take_along_axis(
+                outputs["boxes_yxyx"], order[..., None], axis=1
+            ),
+            "class_ids": np.take_along_axis(ours, order, axis=1),
+            "scores": np.take_along_axis(outputs["scores"], order, axis=1),
+            "count": known.sum(axis=1),
+        }
+
+    return predict

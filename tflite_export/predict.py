@@ -10,7 +10,7 @@ from official import failures
 from official.data import crops, decoding, image_files, palettes, transforms
 from official.report import predictions, terminal
 from official.report.panels import base as panels
-from tflite_export import interpreter, labels, probe, sidecar
+from tflite_export import detector_files, interpreter, labels, probe, sidecar
 
 
 def run(
@@ -75,7 +75,12 @@ def predict(
     outputs = runner(np.asarray(pixels)[None])
     height, width = image.shape[:2]
     activation = description.get("score_activation", "softmax")
-    return panel.decide(outputs, (height, width), scores=activation)
+    return panel.decide(
+        outputs,
+        (height, width),
+        scores=activation,
+        detector=detector_files.detector(runner.file.path, description),
+    )
 
 
 def _panel(
@@ -88,8 +93,9 @@ def _panel(
     if panel is None or classes is None:
         raise failures.RequestError(
             f"{runner.file.path}: gives {shapes}, want class scores of the image "
-            "[1, C] or of its pixels [1, h, w, C], class ids [1] or [1, h, w], or the "
-            "four outputs of TFLite_Detection_PostProcess: nothing else is drawn"
+            "[1, C] or of its pixels [1, h, w, C], class ids [1] or [1, h, w], the "
+            "four outputs of TFLite_Detection_PostProcess, or boxes with scores: "
+            "nothing else is drawn"
         )
     return panel, classes
 

@@ -22,18 +22,23 @@ class Suppression(keras.layers.Layer):
         **settings,
     ):
         super().__init__(**settings)
-        self._limits = {
-            "score_threshold": score_threshold,
-            "iou_threshold": iou_threshold,
-            "per_class": per_class,
-            "total": total,
-        }
+        self.score_threshold = score_threshold
+        self.iou_threshold = iou_threshold
+        self.per_class = per_class
+        self.total = total
 
     def call(self, boxes, scores):
-        return nms.class_wise(boxes, scores, **self._limits)
+        return nms.class_wise(
+            boxes,
+            scores,
+            score_threshold=self.score_threshold,
+            iou_threshold=self.iou_threshold,
+            per_class=self.per_class,
+            total=self.total,
+        )
 
     def compute_output_spec(self, boxes, scores):
-        batch, total = boxes.shape[0], self._limits["total"]
+        batch, total = boxes.shape[0], self.total
         return {
             "boxes_yxyx": keras.KerasTensor((batch, total, 4), dtype="float32"),
             "class_ids": keras.KerasTensor((batch, total), dtype="int32"),
@@ -42,7 +47,13 @@ class Suppression(keras.layers.Layer):
         }
 
     def get_config(self):
-        return {**super().get_config(), **self._limits}
+        return {
+            **super().get_config(),
+            "score_threshold": self.score_threshold,
+            "iou_threshold": self.iou_threshold,
+            "per_class": self.per_class,
+            "total": self.total,
+        }
 
 
 def suppressed(

@@ -13,14 +13,14 @@ from official.data import base as data_base
 from official.data import box_transforms, transforms
 from official.data import mosaic as mosaic_lib
 from official.heads import base as heads_base
-from official.layers import suppression
 from official.losses import detection as losses_lib
 from official.metrics import coco_ap
 from official.metrics import detection as metrics_lib
-from official.metrics import detections as detections_lib
+from official.metrics import detections as overlaps_lib
 from official.ops import boxes as boxes_lib
 from official.ops import matching
 from official.tasks import base
+from official.tasks import detections as detections_lib
 from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
 
@@ -309,39 +309,7 @@ class Detection(base.Task):
         int32 and "scores" float32 `[B, N]`, "count" int32 `[B]`: how many count.
         """
         del targets
-        if "class_ids" in outputs:
-            found = {
-                "boxes_yxyx": np.asarray(outputs["boxes_yxyx"], np.float32),
-                "class_ids": np.rint(outputs["class_ids"]).astype(np.int32),
-                "scores": np.asarray(outputs["scores"], np.float32),
-                "count": np.rint(outputs["count"]).astype(np.int32).reshape(-1),
-            }
-        else:
-            found = self._suppressed(outputs)
-        return found | {"boxes_yxyx": np.clip(found["boxes_yxyx"], 0, 1)}
-
-    def _suppressed(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        scores = outputs["scores"] if "scores" in outputs else self._scored(outputs)
-        boxes = outputs.get("boxes_yxyx")
-        if boxes is None:
-            boxes = boxes_lib.decode(
-                ops.convert_to_tensor(outputs["box_encodings"]),
-                ops.convert_to_tensor(self.anchors()),
-            )
-        return suppression.suppressed(
-            ops.convert_to_numpy(boxes),
-            ops.convert_to_numpy(scores),
-            score_threshold=self.score_threshold,
-            iou_threshold=self.iou_threshold,
-            per_class=self.detections_per_class,
-            total=self.max_detections,
-        )
-
-    def _scored(self, outputs: Mapping[str, np.ndarray]) -> Any:
-        logits = ops.convert_to_tensor(outputs["logits"], dtype="float32")
-        if self.scores == "sigmoid":
-            return ops.sigmoid(logits)
-        return ops.softmax(logits, axis=-1)[..., 1:]
+        return detections_lib.read(outputs, self.detector, activation=self.scores)
 
     def agreement(
         self, ours: base.Predictions, theirs: base.Predictions, targets: base.Targets
@@ -392,6 +360,6 @@ def _confirmed(
     boxes, classes, scores = asked
     sure = scores >= _SURE
     known = other[2] >= _SURE / 2
-    table = detections_lib.overlaps(boxes[sure], other[0][known])
+    table = overlaps_lib.overlaps(boxes[sure], other[0][known])
     same = classes[sure][:, None] == other[1][known][None]
     return ((table >= _OVERLAP) & same).any(axis=1)

@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from official.ops import boxes as boxes_lib
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
-    """How the outputs of a detector are read.
+    """How the outputs of a detector are read; the defaults are for those of strangers.
 
     Attributes:
         anchors: float32 `[A, 4]`: ymin, xmin, ymax, xmax in shares of the input's
@@ -20,11 +22,11 @@ class Detector:
     """
 
     anchors: np.ndarray
-    scales: tuple[float, float, float, float]
-    score_threshold: float
-    iou_threshold: float
-    per_class: int
-    total: int
+    scales: tuple[float, float, float, float] = boxes_lib.SCALES
+    score_threshold: float = 0.3
+    iou_threshold: float = 0.6
+    per_class: int = 100
+    total: int = 100
 
     @property
     def centers(self) -> np.ndarray:

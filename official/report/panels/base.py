@@ -12,6 +12,7 @@ from PIL import Image
 
 from official.data import base as data_base
 from official.tasks import base as tasks_base
+from official.tasks import detector as tasks_detector
 
 Predictions = Mapping[str, np.ndarray]
 """As `Task.postprocess` gives them, but of one image: without the batch axis."""
@@ -60,13 +61,19 @@ class Panel(abc.ABC):
 
     @abc.abstractmethod
     def decide(
-        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], *, scores: str
+        self,
+        outputs: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        *,
+        scores: str,
+        detector: tasks_detector.Detector | None = None,
     ) -> Predictions:
         """Predictions from the raw outputs for one image, batch axis included.
 
         Args:
             size: Height and width of the image.
             scores: "softmax" or "sigmoid": what makes scores of logits.
+            detector: How boxes are read, for files that leave it to the app.
         """
 
     draws_samples = False

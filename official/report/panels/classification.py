@@ -11,6 +11,7 @@ from official.data import base as data_base
 from official.report import text
 from official.report.panels import base
 from official.tasks import base as tasks_base
+from official.tasks import detector as tasks_detector
 
 _PHOTO = 300
 _COLUMN = 330
@@ -84,8 +85,14 @@ class Classification(base.Panel):
         return shape[1] if len(shape) == 2 and shape[1] > 1 else None
 
     def decide(
-        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], *, scores: str
+        self,
+        outputs: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        *,
+        scores: str,
+        detector: tasks_detector.Detector | None = None,
     ) -> base.Predictions:
+        del detector  # of other tasks
         del size  # the image has one class, whatever its size
         if "class_ids" in outputs:
             return {"class_ids": np.asarray(outputs["class_ids"][0])}

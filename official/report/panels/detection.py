@@ -10,6 +10,8 @@ from official.data import base as data_base
 from official.data import palettes
 from official.report import text
 from official.report.panels import base
+from official.tasks import detections
+from official.tasks import detector as tasks_detector
 
 _WIDTH = 640
 _CAPTION = 20
@@ -20,7 +22,8 @@ _SAMPLE = 320
 _PADDING = -1  # of targets
 _LISTED = 10
 
-_OUTPUTS = {"boxes_yxyx", "class_ids", "scores", "count"}
+_DETECTIONS = {"boxes_yxyx", "class_ids", "scores", "count"}
+_CANDIDATES = ({"boxes_yxyx", "scores"}, {"box_encodings", "scores"})
 
 _NOT_COUNTED = (140, 140, 140)
 
@@ -95,21 +98,29 @@ class Detection(base.Panel):
         return sheet
 
     def classes(self, outputs: base.Shapes) -> int | None:
-        # How many a detector knows, its boxes do not tell.
-        return 1 if set(outputs) == _OUTPUTS else None
+        if set(outputs) == _DETECTIONS:
+            return 1  # how many a detector knows, its detections do not tell
+        if set(outputs) in _CANDIDATES and len(outputs["scores"]) == 3:
+            return outputs["scores"][2]
+        return None
 
     def decide(
-        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], *, scores: str
+        self,
+        outputs: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        *,
+        scores: str,
+        detector: tasks_detector.Detector | None = None,
     ) -> base.Predictions:
-        del size, scores  # boxes are shares of the sides; scores are final
-        found = np.asarray(outputs["scores"][0], np.float32)
-        count = np.nan_to_num(outputs["count"]).reshape(-1)[0]
-        count = int(np.clip(count, 0, len(found)))
-        order = np.argsort(-found[:count], kind="stable")
+        """As `Panel.decide`; candidates of an app's own choice want a `detector`."""
+        del size  # boxes are shares of the sides
+        if detector is None:
+            detector = tasks_detector.Detector(anchors=np.zeros((0, 4), np.float32))
+        found = detections.read(outputs, detector, activation=scores)
+        count = int(found["count"][0])
         return {
-            "boxes_yxyx": outputs["boxes_yxyx"][0][order].astype(np.float32),
-            "class_ids": np.nan_to_num(outputs["class_ids"][0][order]).astype(np.int32),
-            "scores": found[order],
+            name: found[name][0][:count]
+            for name in ("boxes_yxyx", "class_ids", "scores")
         }
 
     def lines(

@@ -9,6 +9,7 @@ from official.data import base as data_base
 from official.data import transforms
 from official.report import text
 from official.report.panels import base
+from official.tasks import detector as tasks_detector
 
 _WIDTH = 480
 _MARGIN = 6
@@ -57,8 +58,14 @@ class Segmentation(base.Panel):
         return 256 if len(shape) == 3 else None
 
     def decide(
-        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], *, scores: str
+        self,
+        outputs: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        *,
+        scores: str,
+        detector: tasks_detector.Detector | None = None,
     ) -> base.Predictions:
+        del detector  # of other tasks
         del scores  # the largest logit is the largest score
         if "class_ids" in outputs:
             ids = outputs["class_ids"][0].astype(np.int32)
