@@ -2,12 +2,12 @@
 
     python scripts/compare_mediapipe.py MODEL.tflite PHOTO [PHOTO ...] [--limit=20]
 
-MODEL is an exported classifier or segmenter with its description (`.json`) beside it;
-MediaPipe is told nothing but the file. A folder stands for the images in it. Each
-photograph is asked twice:
+MODEL is an exported classifier, segmenter or detector with its description (`.json`)
+beside it; MediaPipe is told nothing but the file. A folder stands for the images in it.
+Each photograph is asked twice:
 
 - cut and resized by us to the file's input, so that both are fed the same pixels:
-  labels and scores, or masks at the input's size, should be equal;
+  labels and scores, masks at the input's size, or boxes should be equal;
 - whole, as an app has it: either side cuts and resizes by itself. A classifier is given
   the central window of the description as the region of interest.
 
@@ -15,8 +15,11 @@ Of a segmenter there are two masks: the class with the largest of MediaPipe's co
 masks, and its category mask, for which it interpolates corner to corner instead of by
 pixel centers. Whole photographs differ because MediaPipe resizes them otherwise, too:
 it takes pixel i of the result from i * scale of the photograph, not from
-(i + 0.5) * scale - 0.5. Prints a line a photograph, then one of JSON; exit status 3 if,
-on the same pixels, a label or a name differs, or a score by more than 1e-4.
+(i + 0.5) * scale - 0.5. Of a detector those detections count that either side gives a
+score of 0.3 or more; boxes are compared in whole pixels, which is what MediaPipe gives.
+Prints a line a photograph, then one of JSON; exit status 3 if, on the same pixels, a
+label or a name differs, a score by more than 1e-4, or a box overlaps ours by less than
+0.95.
 """
 
 import argparse
@@ -29,6 +32,8 @@ from collections.abc import Mapping
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SHOWN = 0.3
+_OVERLAP = 0.95
 _TOLERANCE = 1e-4  # float32 arithmetic; a level of an int8 file is 40 times as much
 
 
@@ -154,6 +159,104 @@ class Segmenter:
         return np.stack(masks, axis=-1), np.squeeze(found.category_mask.numpy_view())
 
 
+class Detector:
+    """A file as an `ObjectDetector`."""
+
+    def __init__(self, runner: Any, description: Mapping[str, Any]):
+        from mediapipe.tasks import python as tasks
+        from mediapipe.tasks.python import vision
+
+        self._runner = runner
+        self._description = description
+        self._names = description["class_names"]
+        options = vision.ObjectDetectorOptions(
+            base_options=tasks.BaseOptions(model_asset_path=str(runner.file.path)),
+            score_threshold=_SHOWN,
+        )
+        self._task = vision.ObjectDetector.create_from_options(options)
+        self.close = self._task.close
+
+    def compare(self, pixels: Any, photograph: Any) -> dict[str, Any]:
+        ours, theirs = self._ours(pixels.astype("uint8")), self._theirs(pixels)
+        overlaps, differences = self._paired(ours, theirs)
+        whole_ours, whole = self._ours(photograph), self._theirs(photograph)
+        whole_overlaps, _ = self._paired(whole_ours, whole)
+        found = len(overlaps) == len(ours) == len(theirs)
+        difference = max(differences, default=0.0)
+        least = min(overlaps, default=1.0)
+        return {
+            "ours": len(ours),
+            "mediapipe": len(theirs),
+            "difference": difference,
+            "least_overlap": least,
+            "equal": found and difference < _TOLERANCE and least >= _OVERLAP,
+            "whole_found": len(whole_overlaps) / max(len(whole_ours), len(whole), 1)
+            if whole_ours or whole
+            else 1.0,
+            "whole_least_overlap": min(whole_overlaps, default=1.0),
+        }
+
+    def _ours(self, image: Any) -> list[tuple[str, float, Any]]:
+        """Names, scores and boxes in whole pixels, as `predict` gives them."""
+        import numpy as np
+
+        from official.report.panels import base as panels
+        from tflite_export import predict
+
+        panel = panels.of_outputs(self._runner.shapes, task=self._description["task"])
+        found = predict.predict(
+            self._runner, image, panel=panel, description=self._description
+        )
+        height, width = image.shape[:2]
+        rows = zip(
+            found["class_ids"], found["scores"], found["boxes_yxyx"], strict=True
+        )
+        return [
+            (
+                self._names[class_id],
+                float(score),
+                np.rint(box * [height, width, height, width]),
+            )
+            for class_id, score, box in rows
+            if score >= _SHOWN
+        ]
+
+    def _theirs(self, image: Any) -> list[tuple[str, float, Any]]:
+        import numpy as np
+
+        found = self._task.detect(_shown(image)).detections
+        rows = []
+        for detection in found:
+            box = detection.bounding_box
+            top, left = box.origin_y, box.origin_x
+            sides = [top, left, top + box.height, left + box.width]
+            # Boxes that are equal in whole pixels are one, with several categories.
+            rows += [
+                (category.category_name, category.score, np.array(sides, float))
+                for category in detection.categories
+            ]
+        return rows
+
+    def _paired(self, ours: Any, theirs: Any) -> tuple[list[float], list[float]]:
+        """Overlaps and differences of scores of pairs, the best first."""
+        import numpy as np
+
+        from official.metrics import detections
+
+        overlaps, differences, left = [], [], list(theirs)
+        for name, score, box in ours:
+            same = [row for row in left if row[0] == name]
+            if not same:
+                continue
+            boxes = np.array([row[2] for row in same])
+            table = detections.overlaps(box[None], boxes)[0]
+            best = same[int(table.argmax())]
+            left = [row for row in left if row is not best]
+            overlaps.append(float(table.max()))
+            differences.append(abs(best[1] - score))
+        return overlaps, differences
+
+
 def _shown(image: Any) -> Any:
     import mediapipe
     import numpy as np
@@ -181,7 +284,11 @@ def compare(model: pathlib.Path, paths: list[pathlib.Path]) -> list[dict[str, An
     if not description:
         sys.exit(f"error: {sidecar.path_of(model)} is missing; export the run again")
     taker = description["mediapipe"]["task"]
-    kinds = {"ImageClassifier": Classifier, "ImageSegmenter": Segmenter}
+    kinds = {
+        "ImageClassifier": Classifier,
+        "ImageSegmenter": Segmenter,
+        "ObjectDetector": Detector,
+    }
     if taker not in kinds:
         sys.exit(f"error: {model}: {description['mediapipe']['warning']}")
     with contextlib.closing(kinds[taker](runner, description)) as task:

@@ -45,6 +45,7 @@ def run(
     if limit is not None:
         source = dataclasses.replace(experiment.eval, limit=limit)
         experiment = dataclasses.replace(experiment, eval=source)
+    experiment = _sized(experiment, runner)
     _require_outputs(runner, experiment.task)
     class_names = experiment.dataset.class_names
     _require_classes(runner, len(class_names))
@@ -97,6 +98,22 @@ def _require_classes(runner: interpreter.Runner, classes: int) -> None:
             f"{runner.file.path}: tells {values.shape[-1]} classes apart, the data set "
             f"of the experiment has {classes}"
         )
+
+
+def _sized(
+    experiment: experiment_lib.Experiment, runner: interpreter.Runner
+) -> experiment_lib.Experiment:
+    """The experiment at the image size of a file, which is what it is judged at."""
+    task = experiment.task
+    wanted, given = task.scaled(task.image_size), runner.image_size
+    if wanted == given:
+        return experiment
+    terminal.console.print(
+        f"{runner.file.path.name} takes images of {given[0]}x{given[1]} (height x "
+        f"width), the experiment's are {wanted[0]}x{wanted[1]}: evaluated at the file's"
+    )
+    task = dataclasses.replace(task, image_size=given, resolution_multiplier=1.0)
+    return dataclasses.replace(experiment, task=task)
 
 
 def _renumbered(
