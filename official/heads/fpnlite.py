@@ -102,9 +102,12 @@ class FPNLite(base.DetectionHead):
         for number in range(len(tapped) - 1, 0, -1):
             name = f"fpnlite_lateral{number}"
             level = self._lateral(tapped[number - 1], number)
-            enlarged = keras.layers.Resizing(
-                *maps.size(level), interpolation="nearest", name=f"{name}_enlarge"
-            )(merged)
+            enlarged = maps.resize(
+                merged,
+                maps.size(level),
+                interpolation="nearest",
+                name=f"{name}_enlarge",
+            )
             merged = keras.layers.Add(name=f"{name}_add")([level, enlarged])
             levels.insert(0, self._separable(merged, f"{name}_smooth"))
         for number in range(1, self.coarse + 1):

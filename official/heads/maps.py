@@ -50,12 +50,24 @@ def stride(features: backbones_base.Features, of: keras.KerasTensor) -> int:
 
 
 def resize(
-    features: keras.KerasTensor, target: tuple[int, int], *, name: str
+    features: keras.KerasTensor,
+    target: tuple[int, int],
+    *,
+    name: str,
+    interpolation: str = "bilinear",
 ) -> keras.KerasTensor:
-    """Bilinear, with half-pixel centres; the features themselves if they fit."""
+    """With half-pixel centres; the features themselves if they fit.
+
+    Args:
+        interpolation: "bilinear" or "nearest".
+    """
     if size(features) == target:
         return features
-    return keras.layers.Resizing(*target, interpolation="bilinear", name=name)(features)
+    layer = keras.layers.Resizing(*target, interpolation=interpolation, name=name)
+    # By default Keras's layer believes to be in training, and a model that is called
+    # without `training` passes that on to all layers after it: norms would normalize by
+    # the batch.
+    return layer(features, training=False)
 
 
 def classify(

@@ -131,6 +131,15 @@ def test_a_saved_model_gives_the_same_logits(kind, tmp_path):
 
 
 @every_head
+def test_a_call_that_says_nothing_of_training_is_inference(kind):
+    model = _model(_small(kind))
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 3))
+    plain, told = model(images), model(images, training=False)
+    for name, values in told.items():
+        np.testing.assert_allclose(plain[name], values, atol=1e-6)
+
+
+@every_head
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_mixed_precision_runs_forward_and_backward(kind, dtype):
     import tensorflow as tf
