@@ -214,7 +214,13 @@ def _evaluate(
     confused = task.confusion(judges, state.class_names)
     confusion.write(run_dir, *(confused or (None, ())))
     precision_recall.write(run_dir, task.precision_recall(judges))
-    records.write(run_dir, task.records(judges))
+    dataset, split = experiment.dataset, experiment.eval.split
+    records.write(
+        run_dir,
+        task.records(judges),
+        image_numbers=dataset.image_numbers(split),
+        category_ids=dataset.category_ids(split),
+    )
     report = html.write(run_dir)
     metric = experiment.task.metric
     terminal.console.print(

@@ -9,6 +9,7 @@ import small
 from official.data import indexed, pipeline
 from official.experiment import Experiment
 from official.export_spec import Export
+from official.heads import anchors as anchors_lib
 from official.heads import base as heads_base
 from official.optim import optimizers, schedules
 from official.tasks.detection import Detection
@@ -18,12 +19,18 @@ SIDE = 32
 CELLS = 8
 """Of a side: the small backbone has stride 4."""
 
-_HALF = 5  # of a square's side
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneLevel(heads_base.DetectionHead):
     """One square anchor of 10 pixels in each cell of stride 4."""
+
+    anchors: anchors_lib.Anchors = anchors_lib.FittedAnchors(
+        shapes=(((10 / SIDE, 10 / SIDE),),)
+    )
+
+    @property
+    def strides(self):
+        return (4,)
 
     def __call__(self, features, num_classes):
         x = features["C2"]
@@ -33,14 +40,6 @@ class OneLevel(heads_base.DetectionHead):
             shape = (CELLS * CELLS, values)
             outputs[name] = keras.layers.Reshape(shape, name=name)(layer(x))
         return outputs
-
-    def anchor_boxes(self, image_size):
-        centers = (np.arange(CELLS) + 0.5) / CELLS
-        y, x = (a.ravel() for a in np.meshgrid(centers, centers, indexing="ij"))
-        half = np.array([_HALF / side for side in image_size])
-        return np.stack(
-            [y - half[0], x - half[1], y + half[0], x + half[1]], axis=-1
-        ).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_boxes import drawn_boxes, plain_iou
+from test_box_ops import drawn_boxes, plain_iou
 
 from official.ops import matching
 

@@ -134,7 +134,8 @@ def test_several_predictors_are_compared_with_the_first():
     assert found["constant"].metrics["mean_iou"] == pytest.approx(0.25)
     assert found["constant"].constant == pytest.approx(0.25)
     np.testing.assert_array_equal(
-        found["constant"].confusion, [[8, 0, 0], [8, 0, 0], [0, 0, 0]]
+        found["constant"].judges["segmentation"].confusion,
+        [[8, 0, 0], [8, 0, 0], [0, 0, 0]],
     )
 
 

@@ -24,7 +24,7 @@ where it has some, else those of the boxes.
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -115,6 +115,24 @@ class Dataset(abc.ABC):
         """
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
+
+    def image_numbers(self, split: str) -> Mapping[str, int]:
+        """The source's own numbers of images by `image_id`; empty if it has none.
+
+        Raises:
+            failures.DataError: As `size`.
+        """
+        del split
+        return {}
+
+    def category_ids(self, split: str) -> Sequence[int]:
+        """The source's own number of each class; empty if it has none.
+
+        Raises:
+            failures.DataError: As `size`.
+        """
+        del split
+        return ()
 
     def summary(self, split: str) -> "box_summary.Summary | None":
         """What a split holds, for a person to look at; None where nothing is counted.

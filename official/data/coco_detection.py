@@ -85,11 +85,7 @@ class COCODetection(boxed.BoxedDataset):
         ]
 
     def image_numbers(self, split: str) -> dict[str, int]:
-        """The file's ids of images by `image_id`, for results in COCO's form.
-
-        Raises:
-            failures.DataError: As `size`.
-        """
+        """The file's ids of images."""
         content = _content(_annotations(self, split))
         return {
             f"{split}/{image.file_name}": number
@@ -97,7 +93,7 @@ class COCODetection(boxed.BoxedDataset):
         }
 
     def category_ids(self, split: str) -> tuple[int, ...]:
-        """The file's id of each class, likewise; 0 where it has no such category."""
+        """The file's id of each class; 0 where it has no such category."""
         path = _annotations(self, split)
         found = {name: number for number, name in _content(path).categories.items()}
         return tuple(found.get(name, 0) for name in self.class_names)

@@ -24,7 +24,7 @@ class Pair:
     Attributes:
         truth: What it is.
         prediction: What it is said to be.
-        count: How often: images, or pixels.
+        count: How often: images, pixels, or objects.
         share: Of all that are `truth`.
     """
 
@@ -108,7 +108,7 @@ def png(counts: np.ndarray, class_names: Sequence[str]) -> bytes:
     smooth = "antialiased" if classes <= _MOST_NAMES else "hanning"
     image = axis.imshow(shares, cmap="Blues", norm=norm, interpolation=smooth)
     bar = figure.colorbar(image, ax=axis, fraction=0.04)
-    bar.set_label("share of the images or pixels of a class")
+    bar.set_label("share of what is of a class: images, pixels or objects")
     axis.set_xlabel("prediction")
     axis.set_ylabel("truth")
     if classes <= _MOST_NAMES:

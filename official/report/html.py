@@ -14,10 +14,12 @@ from official.report import (
     history,
     layer_errors,
     precision_recall,
+    predictions,
     result,
 )
 
 _PICTURE_WIDTH = 1400
+_SAMPLES = pathlib.Path("predictions") / predictions.TRAINING
 
 _ClassRow = tuple[str, list[float | None]]
 """A class, and its value in every row of the result."""
@@ -47,6 +49,7 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         tables=_by_class(results),
         curves=curves.svg(rows, _plots(rows, metric)) if rows else "",
         pictures=[_data_url(path) for path in _pictures(run_dir)],
+        samples=[_data_url(path) for path in [run_dir / _SAMPLES] if path.exists()],
         confusion=_png_url(run_dir / confusion.PICTURE) if confused else "",
         pairs=confusion.pairs(*confused) if confused else [],
         precision=precision_recall.svg(precisions) if precisions else "",
@@ -95,6 +98,7 @@ def _words(name: str) -> str:
 def _pictures(run_dir: pathlib.Path) -> list[pathlib.Path]:
     """By number, then the others by name."""
     found = (run_dir / "predictions").glob("*.png")
+    found = (path for path in found if path != run_dir / _SAMPLES)
     return sorted(found, key=lambda path: (not path.stem.isdigit(), path.name))
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
 
+TRAINING = "training.png"
+"""Training images with their labels, in the folder of predictions."""
+
 _COLUMNS = 4
 _MARGIN = 6
 
@@ -94,7 +97,7 @@ def draw_training(
                 )
             if len(tiles) >= count:
                 break
-    return write(_sheet(tiles[:count]), folder / "training.png")
+    return write(_sheet(tiles[:count]), folder / TRAINING)
 
 
 def _sheet(tiles: Sequence[Image.Image]) -> Image.Image:

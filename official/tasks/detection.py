@@ -141,7 +141,6 @@ class Detection(base.Task):
     def detector(self) -> detector_lib.Detector:
         return detector_lib.Detector(
             anchors=self.anchors(),
-            scales=boxes_lib.SCALES,
             score_threshold=self.score_threshold,
             iou_threshold=self.iou_threshold,
             per_class=self.detections_per_class,
@@ -168,6 +167,13 @@ class Detection(base.Task):
         features = self.backbone(self.normalized(images))
         background = int(self.scores == "softmax")
         outputs = self.head(features, num_classes + background)
+        anchors, answers = len(self.anchors(training=training)), outputs["logits"].shape
+        if answers[1] != anchors:
+            raise ValueError(
+                f"the head answers for {answers[1]} anchors, {self._size(training)} "
+                f"pixels have {anchors}: the backbone's strides are not those that its "
+                "features are named by (stem_stride = 2?)"
+            )
         return keras.Model(images, outputs, name="detector")
 
     def preprocess(

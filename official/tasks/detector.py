@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from official.ops import boxes as boxes_lib
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Detector:
@@ -22,7 +20,7 @@ class Detector:
     """
 
     anchors: np.ndarray
-    scales: tuple[float, float, float, float] = boxes_lib.SCALES
+    scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     score_threshold: float = 0.3
     iou_threshold: float = 0.6
     per_class: int = 100
