@@ -46,13 +46,13 @@ def experiment() -> Experiment:
         train=Input(split="train", batch_size=16, cache=True),
         eval=Input(split="val", batch_size=16, cache=True),
         optimizer=AdamW(
-            schedule=Cosine(learning_rate=3e-3, warmup_epochs=2),
+            schedule=Cosine(learning_rate=2e-3, warmup_epochs=2),
             weight_decay=0.02,
             clip_norm=5.0,
             ema_decay=0.98,
         ),
         trainer=Trainer(epochs=60, evaluate_every=10),
-        fine_tuning=FineTuning(freeze="C1", norm="inference", backbone_rate=0.3),
+        fine_tuning=FineTuning(freeze="C1", norm="inference", backbone_rate=0.1),
         export=Export(
             output="detections", output_type="float32", min_agreement_int8=0.9
         ),

@@ -16,8 +16,6 @@ from official.tasks.detection import Detection
 from official.training.trainer import Trainer
 
 SIDE = 32
-CELLS = 8
-"""Of a side: the small backbone has stride 4."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ class OneLevel(heads_base.DetectionHead):
         outputs = {}
         for name, values in (("box_encodings", 4), ("logits", num_classes)):
             layer = keras.layers.Conv2D(values, 3, padding="same", name=f"{name}_conv")
-            shape = (CELLS * CELLS, values)
+            shape = (-1, values)
             outputs[name] = keras.layers.Reshape(shape, name=name)(layer(x))
         return outputs
 

@@ -3,13 +3,13 @@
 import dataclasses
 import json
 
-import keras
 import numpy as np
 import pytest
 import squares
 import tensorflow as tf
 
 from official import failures, runner
+from official.backbones import mobilenet_v2
 from official.data import mosaic, pipeline
 from official.ops import boxes as boxes_lib
 
@@ -197,7 +197,9 @@ def test_a_run_finds_the_squares_and_says_so(tmp_path):
     assert header.endswith("red,green,nothing")
 
 
-def test_the_network_of_training_has_the_training_size():
-    task = dataclasses.replace(TASK, train_size=(64, 64))
-    assert isinstance(task.build(num_classes=2, training=False), keras.Model)
-    assert task.anchors(training=True).shape == task.anchors().shape == (64, 4)
+def test_a_backbone_whose_strides_are_not_as_named_is_refused():
+    task = dataclasses.replace(
+        TASK, backbone=mobilenet_v2.MobileNetV2(width_multiplier=0.1, stem_stride=1)
+    )
+    with pytest.raises(ValueError, match=r"answers for 256 anchors, .* have 64"):
+        task.build(num_classes=2, training=False)
