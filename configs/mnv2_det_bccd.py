@@ -8,8 +8,8 @@ The data: https://github.com/Shenggan/BCCD_Dataset, Pascal VOC's layout (red and
 cells, platelets). Such pictures are far from ImageNet's, so the backbone learns faster
 than in `mnv2_det_folder`.
 
-Measured on 205 / 87 photographs: val AP50 85.2 %, of the float32 and the int8 file (3.85
-MB) 85.2 %, too; 31 minutes on 2 cores (x86-64) that ran other things beside it.
+Measured on 205 / 87 photographs: val AP50 85.2 %, of the float32 and the int8 file
+(3.85 MB) 85.2 %, too; 31 minutes on 2 cores (x86-64) that ran other things beside it.
 """
 
 import dataclasses

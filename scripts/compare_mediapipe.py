@@ -16,7 +16,7 @@ masks, and its category mask, for which it interpolates corner to corner instead
 pixel centers. Whole photographs differ because MediaPipe resizes them otherwise, too:
 it takes pixel i of the result from i * scale of the photograph, not from
 (i + 0.5) * scale - 0.5. Of a detector those detections count that either side gives a
-score of 0.3 or more; boxes are compared in whole pixels, which is what MediaPipe gives.
+score of 0.3 or more; boxes are compared in whole pixels, as MediaPipe gives them.
 Prints a line a photograph, then one of JSON; exit status 3 if, on the same pixels, a
 label or a name differs, a score by more than 1e-4, or a box overlaps ours by less than
 0.95.
@@ -198,8 +198,6 @@ class Detector:
 
     def _ours(self, image: Any) -> list[tuple[str, float, Any]]:
         """Names, scores and boxes in whole pixels, as `predict` gives them."""
-        import numpy as np
-
         from official.report.panels import base as panels
         from tflite_export import predict
 
@@ -215,7 +213,7 @@ class Detector:
             (
                 self._names[class_id],
                 float(score),
-                np.rint(box * [height, width, height, width]),
+                _whole(box * [height, width, height, width]),
             )
             for class_id, score, box in rows
             if score >= _SHOWN
@@ -255,6 +253,14 @@ class Detector:
             overlaps.append(float(table.max()))
             differences.append(abs(best[1] - score))
         return overlaps, differences
+
+
+def _whole(box: Any) -> Any:
+    """A box as MediaPipe gives it: its corner and its sides, cut to whole pixels."""
+    import numpy as np
+
+    corner, sides = np.floor(box[:2]), np.floor(box[2:] - box[:2])
+    return np.concatenate([corner, corner + sides])
 
 
 def _shown(image: Any) -> Any:
