@@ -34,6 +34,7 @@ def experiment() -> Experiment:
         backbone=MobileNetV2(norm=NORM),
         head=SSDLite(norm=NORM),
         class_loss="hard_negatives",
+        box_weight=1.0,
     )
     return dataclasses.replace(
         parent,

@@ -5,6 +5,9 @@ r"""MobileNetV2 with SSDLite on 160 photographs of raccoons.
         --set "init_from = '/weights/mobilenet_v2_1.0_224.weights.h5'"
 
 The data: https://github.com/datitran/raccoon_dataset, in Pascal VOC's layout.
+
+Measured on 130 / 30 photographs: val AP50 76.8 % (a box that is the same in all
+photographs reaches 59.4 %); 9 minutes on 2 cores (x86-64).
 """
 
 import dataclasses
@@ -17,5 +20,7 @@ from official.experiment import Experiment
 def experiment() -> Experiment:
     parent = mnv2_det_folder.experiment()
     return dataclasses.replace(
-        parent, dataset=VOC(data_dir="data/raccoon", classes=("raccoon",))
+        parent,
+        dataset=VOC(data_dir="data/raccoon", classes=("raccoon",)),
+        trainer=dataclasses.replace(parent.trainer, epochs=40, evaluate_every=5),
     )

@@ -41,6 +41,7 @@ def experiment() -> Experiment:
             head=SSDLite(class_prior=0.01, norm=NORM),
             image_size=(320, 320),
             random_crop=True,
+            box_weight=1 / 4,  # a mean over coordinates
         ),
         dataset=COCODetection(data_dir="data/coco"),
         train=Input(split="train", batch_size=BATCH),

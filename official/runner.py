@@ -87,7 +87,10 @@ def _train(
     terminal.console.print(_summary(experiment, name, run_dir))
     _warn_of_another_task(experiment)
     splits = (experiment.train.split, experiment.eval.split)
-    if (held := contents.table(experiment.dataset, splits)) is not None:
+    held = contents.table(
+        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
+    )
+    if held is not None:
         terminal.console.print(held)
     model = preparation.model(experiment, fresh=not goes_on)
     if not goes_on and run_dir.exists():

@@ -83,13 +83,13 @@ def test_a_batch_is_matched_and_counted():
             assert np.abs(truths - box).max(axis=1).min() < 1e-4
 
 
-def test_a_batch_without_objects_counts_as_if_it_had_one():
+def test_a_batch_without_objects_counts_as_if_each_image_had_one():
     targets = {
         "boxes": np.zeros((2, 5, 4), np.float32),
         "box_classes": np.full((2, 5), -1),
     }
     found = TASK.assign(targets, {}, mean=lambda value: value)
-    np.testing.assert_allclose(found["positives"], [0.5, 0.5])
+    np.testing.assert_allclose(found["positives"], [1.0, 1.0])
     losses = TASK.losses()
     outputs = {
         "logits": np.zeros((2, 64, 2), np.float32),

@@ -88,11 +88,12 @@ def test_classes_without_objects_do_not_count():
     values = metrics(batch([(A, 0, 0)], [(A, 0, 0.9), (B, 1, 0.9)])).result()
     assert values["ap"] == pytest.approx(1)
     assert "ap/dog" not in values
-    assert "ap_large" not in values  # none is larger than 96 x 96
+    assert values["ap_large"] == 0  # none is larger than 96 x 96
 
 
 def test_an_evaluation_without_objects_finds_nothing():
-    assert metrics(batch([], [(A, 0, 0.9)])).result()["ap"] == 0
+    values = metrics(batch([], [(A, 0, 0.9)])).result()
+    assert {values[name] for name in detection.FIGURES} == {0}
 
 
 def test_confusion_pairs_objects_with_detections_of_any_class():

@@ -1,5 +1,7 @@
 """Files of detectors that we did not make, and forms that leave the choice to an app."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -83,7 +85,7 @@ def test_a_published_detector_is_evaluated_as_coco_does(shared, capsys):
             "--limit=10",
         ]
     )
-    out = " ".join(capsys.readouterr().out.split())
+    out = capsys.readouterr().out
     assert status == 0
-    assert "takes images of 300x300" in out
-    assert '"ap50": 0.' in out
+    assert "takes images of 300x300" in " ".join(out.split())
+    assert json.loads(out.splitlines()[-1])["metrics"]["ap50"] > 0.2

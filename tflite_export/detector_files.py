@@ -4,6 +4,7 @@ MediaPipe's ObjectDetector takes two forms, and tells their outputs apart by the
 in the metadata, which are fixed.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -126,10 +127,11 @@ def meaning(file: flatbuffer.File, name: str) -> str:
     if form == DETECTIONS:
         return {
             "boxes_yxyx": "ymin, xmin, ymax, xmax in shares of the image's sides, a "
-            "row for each object, the surest first",
+            "row for each detection, the surest first",
             "class_ids": "index into class_names for each row, as a float",
-            "scores": "score of each row, 0..1",
-            "count": "how many of the rows are objects; the others mean nothing",
+            "scores": "score of each row, 0..1; rows of detector.score_threshold and "
+            "more are given, and an app shows those of 0.5, say",
+            "count": "how many rows there are; the others mean nothing",
         }[name]
     if name == "scores":
         return (
@@ -165,23 +167,19 @@ def settings(detector: detector_lib.Detector | None) -> dict[str, object] | None
 
 
 def detector(
-    model: pathlib.Path, description: Mapping[str, Any]
-) -> detector_lib.Detector | None:
+    model: pathlib.Path, description: Mapping[str, Any], *, usual: detector_lib.Detector
+) -> detector_lib.Detector:
     """How the boxes of a file are read, from its metadata and its description.
 
-    None where the file does not say, as one with detections does not have to.
+    Args:
+        model: The file.
+        description: What lies beside it, or empty.
+        usual: What counts where the file does not say.
 
     Raises:
         RequestError: If what is said cannot be.
     """
     chosen: Mapping[str, Any] = description.get("detector") or {}
-    found = metadata.read(model)
-    decode = found.decoding if found else None
-    if not chosen and decode is None:
-        return None
-    centers = np.array(decode.anchors if decode else (), np.float32).reshape(-1, 4)
-    halves = centers[:, 2:] / 2
-    corners = [centers[:, :2] - halves, centers[:, :2] + halves]
     said: dict[str, Any] = {
         name: chosen[key]
         for name, key in _SETTINGS.items()
@@ -192,6 +190,10 @@ def detector(
             f"{model}: the description beside it does not say in numbers how to choose "
             f"among its boxes ({said}); export again"
         )
-    if decode:
-        said["scales"] = decode.scales
-    return detector_lib.Detector(anchors=np.concatenate(corners, axis=1), **said)
+    found = metadata.read(model)
+    if found and found.decoding:
+        centers = np.array(found.decoding.anchors, np.float32).reshape(-1, 4)
+        middles, halves = centers[:, :2], centers[:, 2:] / 2
+        said["anchors"] = np.concatenate([middles - halves, middles + halves], axis=1)
+        said["scales"] = found.decoding.scales
+    return dataclasses.replace(usual, **said)

@@ -12,7 +12,7 @@ from official import failures
 from official.report import terminal
 from official.report.panels import base as panels
 from official.tasks import base as tasks_base
-from official.tasks import evaluation
+from official.tasks import detections, evaluation
 from tflite_export import (
     detector_files,
     examples,
@@ -20,6 +20,7 @@ from tflite_export import (
     labels,
     probe,
     results,
+    sidecar,
 )
 
 _MOST_CLASSES = 40
@@ -51,7 +52,7 @@ def run(
     _require_classes(runner, len(class_names))
     result = evaluation.evaluate(
         experiment.task,
-        {model.name: _renumbered(runner, class_names)},
+        {model.name: _predictor(runner, experiment)},
         examples.evaluation_batches(experiment),
         class_names=class_names,
     )[model.name]
@@ -114,6 +115,33 @@ def _sized(
     )
     task = dataclasses.replace(task, image_size=given, resolution_multiplier=1.0)
     return dataclasses.replace(experiment, task=task)
+
+
+def _predictor(
+    runner: interpreter.Runner, experiment: experiment_lib.Experiment
+) -> evaluation.Predictor:
+    """The file; a detector's as it says that its boxes are to be read.
+
+    Raises:
+        RequestError: If it gives encoded boxes of other anchors than it has.
+    """
+    usual, given = experiment.task.detector, set(runner.outputs)
+    if usual is None or given == detector_files.DETECTIONS:
+        return _renumbered(runner, experiment.dataset.class_names)
+    path = runner.file.path
+    said = detector_files.detector(path, sidecar.read(path), usual=usual)
+    anchors = runner.shapes["scores"][1]
+    if given == detector_files.RAW and len(said.anchors) != anchors:
+        raise failures.RequestError(
+            f"{path}: gives {anchors} encoded boxes, and there are {len(said.anchors)} "
+            "anchors in its metadata or, failing that, the experiment: name the "
+            "experiment it was exported from"
+        )
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        return detections.read(runner(images), said)
+
+    return predict
 
 
 def _renumbered(

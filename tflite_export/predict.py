@@ -10,7 +10,11 @@ from official import failures
 from official.data import crops, decoding, image_files, palettes, transforms
 from official.report import predictions, terminal
 from official.report.panels import base as panels
+from official.tasks import detector as detector_lib
 from tflite_export import detector_files, interpreter, labels, probe, sidecar
+
+_STRANGER = detector_lib.Detector(anchors=np.zeros((0, 4), np.float32))
+"""How the boxes of a file are read that does not say."""
 
 
 def run(
@@ -79,7 +83,9 @@ def predict(
         outputs,
         (height, width),
         scores=activation,
-        detector=detector_files.detector(runner.file.path, description),
+        detector=detector_files.detector(
+            runner.file.path, description, usual=_STRANGER
+        ),
     )
 
 

@@ -12,6 +12,9 @@ from official.metrics import coco_ap, detections, voc_ap
 SHOWN_SCORE = 0.5
 """Detections with at least this score are in the confusion."""
 
+FIGURES = (*coco_ap.NAMES, "voc_ap", "voc_ap_11")
+"""Those over all classes."""
+
 _CONSTANT_BOXES = 20
 _CANDIDATES = 200
 
@@ -26,7 +29,7 @@ class DetectionMetrics(keras.metrics.Metric):
     - `voc_ap`: mean over the classes with objects of the area under the curve, as VOC
       since 2010; `voc_ap_11`: of eleven points of it, as before.
 
-    A figure of which no object tells is left out.
+    A figure of all classes of which no object tells is 0, one of a class left out.
     """
 
     def __init__(self, *, class_names: tuple[str, ...], name: str = "detection"):
@@ -59,15 +62,15 @@ class DetectionMetrics(keras.metrics.Metric):
             of_classes = voc_ap.by_class(
                 self.images, classes=classes, eleven_points=eleven
             )
-            known = of_classes[~np.isnan(of_classes)]
-            values[name] = float(known.mean()) if len(known) else math.nan
+            some = of_classes[~np.isnan(of_classes)]
+            values[name] = float(some.mean()) if len(some) else math.nan
         for name, of_classes in found.by_class.items():
             for class_name, value in zip(self.class_names, of_classes, strict=True):
                 values[f"{name}/{class_name}"] = float(value)
-        known_values = {k: v for k, v in values.items() if not math.isnan(v)}
-        # The figures that decide are always there: an evaluation set without objects
-        # is one in which nothing was found.
-        return {"ap": 0.0, "ap50": 0.0, "voc_ap": 0.0} | known_values
+        known = {name: v for name, v in values.items() if not math.isnan(v)}
+        # What may decide is always there: where no object tells (no small one, say, in
+        # a part of the evaluation set), nothing was found.
+        return dict.fromkeys(FIGURES, 0.0) | known
 
     def precision_recall(self) -> dict[str, list[float]]:
         """By class, the precision at recalls 0, 0.01, ..., 1 and an overlap of 0.5."""

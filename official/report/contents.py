@@ -21,8 +21,13 @@ _KINDS = {
 }
 
 
-def table(dataset: base.Dataset, splits: tuple[str, ...]) -> rich.table.Table | None:
+def table(
+    dataset: base.Dataset, splits: tuple[str, ...], *, most_boxes: int | None = None
+) -> rich.table.Table | None:
     """A column for each split; None where the dataset counts nothing.
+
+    Args:
+        most_boxes: Of an image, that are learned; more are pointed out.
 
     Raises:
         failures.DataError: If a split is missing or faulty.
@@ -31,18 +36,25 @@ def table(dataset: base.Dataset, splits: tuple[str, ...]) -> rich.table.Table | 
     counted = {split: one for split, one in found.items() if one is not None}
     if not counted:
         return None
-    rows = _rows(counted)
+    rows = _rows(counted, most_boxes)
     return terminal.table(
         "boxes", ("", *counted), [(name, *cells) for name, cells in rows.items()]
     )
 
 
-def _rows(found: Mapping[str, box_summary.Summary]) -> dict[str, list[str]]:
+def _rows(
+    found: Mapping[str, box_summary.Summary], most_boxes: int | None
+) -> dict[str, list[str]]:
+    def most(one: box_summary.Summary) -> str:
+        if most_boxes is None or one.most <= most_boxes:
+            return str(one.most)
+        return f"{one.most}: only {most_boxes} are learned (task.max_boxes)"
+
     summaries = list(found.values())
     rows = {
         "images": [str(one.images) for one in summaries],
         "images without an object": [str(one.empty) for one in summaries],
-        "most boxes in an image": [str(one.most) for one in summaries],
+        "most boxes in an image": [most(one) for one in summaries],
         "objects": [str(sum(one.classes.values())) for one in summaries],
     }
     rows |= _classes(summaries)

@@ -104,6 +104,11 @@ class Task(abc.ABC):
         return None
 
     @property
+    def most_boxes(self) -> int | None:
+        """Objects of a training image that are learned; None: all, or there are none."""
+        return None
+
+    @property
     def output_forms(self) -> tuple[str, ...]:
         """What its files can give; of `official.export_spec.OUTPUTS`."""
         return ("logits", "scores", "class_ids")
@@ -168,7 +173,7 @@ class Task(abc.ABC):
         Args:
             targets: Of a batch, tensors.
             outputs: Of the network for it.
-            mean: Averages a scalar over all replicas, which see a share of the batch
+            mean: Averages a tensor over all replicas, which see a share of the batch
                 each.
         """
         del outputs, mean

@@ -14,7 +14,6 @@ from official.data import box_transforms, transforms
 from official.data import mosaic as mosaic_lib
 from official.heads import base as heads_base
 from official.losses import detection as losses_lib
-from official.metrics import coco_ap
 from official.metrics import detection as metrics_lib
 from official.metrics import detections as overlaps_lib
 from official.ops import boxes as boxes_lib
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 SCORES = ("sigmoid", "softmax")
 CLASS_LOSSES = ("focal", "hard_negatives")
-FIGURES = (*coco_ap.NAMES, "voc_ap", "voc_ap_11")
 
 _METRICS = "detection"
 _SURE = 0.5
@@ -73,7 +71,8 @@ class Detection(base.Task):
             lower score is dropped.
         detections_per_class: At most so many of one class.
         max_detections: At most so many.
-        judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
+        judged_by: The figure that decides which checkpoint is best; one of
+            `official.metrics.detection.FIGURES`.
     """
 
     head: heads_base.DetectionHead
@@ -104,7 +103,7 @@ class Detection(base.Task):
         for name, known in (
             ("scores", SCORES),
             ("class_loss", CLASS_LOSSES),
-            ("judged_by", FIGURES),
+            ("judged_by", metrics_lib.FIGURES),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(
@@ -146,6 +145,10 @@ class Detection(base.Task):
             per_class=self.detections_per_class,
             total=self.max_detections,
         )
+
+    @property
+    def most_boxes(self) -> int:
+        return self.max_boxes
 
     @property
     def output_forms(self) -> tuple[str, ...]:
@@ -273,11 +276,11 @@ class Detection(base.Task):
             ops.cast(ops.round(targets["box_classes"]), "int32"),
             threshold=self.matching_iou,
         )
-        images = ops.shape(matched.classes)[0]
+        images = ops.cast(ops.shape(matched.classes)[0], "float32")
         count = ops.sum(ops.cast(matched.classes > 0, "float32"))
-        images = ops.cast(images, "float32")
-        # A batch without any counts as if it had one.
-        each = ops.maximum(mean(count / images), mean(1 / images))
+        count, images = ops.unstack(mean(ops.stack([count, images])))
+        # Less than one object in a batch is none: it then counts as one an image.
+        each = ops.where(count > 0, count / images, 1.0)
         return targets | {
             "anchor_classes": matched.classes,
             "anchor_boxes": boxes_lib.encode(matched.boxes, anchors),

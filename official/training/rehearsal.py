@@ -24,7 +24,10 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     """
     model = preparation.model(experiment, fresh=True)
     splits = (experiment.train.split, experiment.eval.split)
-    if (held := contents.table(experiment.dataset, splits)) is not None:
+    held = contents.table(
+        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
+    )
+    if held is not None:
         terminal.console.print(held)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)

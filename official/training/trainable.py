@@ -68,7 +68,10 @@ class Trainable(keras.Model):
         return total
 
     def _mean(self, value: Any) -> Any:
-        """A scalar, averaged over the replicas."""
+        """A tensor, averaged over the replicas."""
+        # Elsewhere one program sees the whole batch.
+        if keras.backend.backend() != "tensorflow":
+            return value
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return value
         import tensorflow as tf
