@@ -53,7 +53,5 @@ def experiment() -> Experiment:
         ),
         trainer=Trainer(epochs=60, evaluate_every=10),
         fine_tuning=FineTuning(freeze="C1", norm="inference", backbone_rate=0.1),
-        export=Export(
-            output="detections", output_type="float32", min_agreement_int8=0.9
-        ),
+        export=Export(output="detections", output_type="float32"),
     )

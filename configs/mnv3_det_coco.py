@@ -30,8 +30,7 @@ STEPS_AN_EPOCH = TRAINING_IMAGES // BATCH
 
 NORM = Norm(momentum=0.97, epsilon=1e-3)
 
-# Detectors answer with many boxes of low scores; decisions are those of 0.5 and more.
-EXPORT = Export(output="detections", output_type="float32", min_agreement_int8=0.9)
+EXPORT = Export(output="detections", output_type="float32")
 
 
 def experiment() -> Experiment:

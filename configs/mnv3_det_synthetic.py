@@ -35,7 +35,5 @@ def experiment() -> Experiment:
             ema_decay=0.98,
         ),
         trainer=Trainer(epochs=12, evaluate_every=3),
-        export=Export(
-            output="detections", output_type="float32", min_agreement_int8=0.9
-        ),
+        export=Export(output="detections", output_type="float32"),
     )

@@ -1,4 +1,4 @@
-"""Every shipped experiment, shrunk by bindings: takes a step and is exported."""
+"""Every shipped experiment, shrunk by bindings, takes a step; some are exported."""
 
 import dataclasses
 import pathlib

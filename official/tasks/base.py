@@ -105,7 +105,7 @@ class Task(abc.ABC):
 
     @property
     def most_boxes(self) -> int | None:
-        """Objects of a training image that are learned; None: all, or there are none."""
+        """Objects of a training image that are learned; None: there is no limit."""
         return None
 
     @property
