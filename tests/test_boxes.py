@@ -1,6 +1,7 @@
 """Boxes as they are annotated: cleaned, counted, turned, checked, padded, summarized."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -123,6 +124,46 @@ def test_boxes_of_stored_pixels_turn_with_the_image(tmp_path, orientation):
     assert example["image"][top:bottom, left:right].min() == 255
     assert example["image"].sum() == 255 * 3 * 10 * 40
     assert (bottom - top) * (right - left) == 10 * 40
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneStoredImage(OneImage):
+    stored_pixels: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 6, 8])
+def test_the_orientation_decides_where_pixels_are_those_stored(
+    tmp_path, orientation, size
+):
+    dataset = OneStoredImage(path=_stored(tmp_path, orientation), size=size)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    ((top, left, bottom, right),) = example["boxes"].astype(int)
+    assert example["image"][top:bottom, left:right].min() == 255
+    assert (bottom - top) * (right - left) == 10 * 40
+    assert dataset.summary("train").problems == {}
+
+
+def test_an_upright_size_says_that_boxes_are_upright(tmp_path):
+    path = _stored(tmp_path, 6)
+    dataset = OneStoredImage(path=path, size=SIZE[::-1])
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
+def test_an_orientation_that_exif_does_not_know_turns_nothing(tmp_path):
+    dataset = OneStoredImage(path=_stored(tmp_path, 0), size=SIZE)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+def test_without_a_word_on_stored_pixels_an_image_upside_down_was_seen_upright(
+    tmp_path, size
+):
+    dataset = OneImage(path=_stored(tmp_path, 3), size=size)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
 
 
 @pytest.mark.parametrize("size", [None, SIZE[::-1]])

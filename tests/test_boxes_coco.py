@@ -104,7 +104,7 @@ def test_other_splits_are_numbered_as_the_training_split(tmp_path):
         tmp_path, other, path="annotations/instances_val.json", images="images/val"
     )
     assert _examples(dataset, "val")[1]["box_classes"].tolist() == [1]
-    assert dataset.category_ids("val") == (0, 1)
+    assert dataset.category_ids("val") == (-1, 1)
     other["categories"][0]["name"] = "dig"
     _write(tmp_path / "b", _content())
     dataset = _write(
@@ -115,6 +115,24 @@ def test_other_splits_are_numbered_as_the_training_split(tmp_path):
     )
     with pytest.raises(failures.DataError, match=r"class 'dig' .* did you mean dog\?"):
         dataset.size("val")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "box"),
+    [
+        (3, (60, 80), [0, 40, 40, 70]),
+        (6, (60, 80), [10, 0, 40, 40]),
+        (6, (80, 60), [20, 10, 60, 40]),  # the upright size
+    ],
+)
+def test_pixels_are_those_of_the_stored_image(tmp_path, orientation, size, box):
+    content = _content()
+    content["images"][1] |= {"height": size[0], "width": size[1]}
+    dataset = _write(tmp_path, content)
+    picture = Image.new("RGB", (80, 60))
+    picture.getexif()[0x0112] = orientation
+    picture.save(tmp_path / "images/train/a.jpg", exif=picture.getexif())
+    assert _examples(dataset)[1]["boxes"][0].tolist() == box
 
 
 def test_classes_can_be_chosen(tmp_path):

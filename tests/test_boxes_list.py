@@ -74,6 +74,22 @@ def test_broken_boxes_are_dropped_and_counted(tmp_path):
         ([HEAD, ",red,1,1,9,9"], "boxes.csv:2: names no image"),
         ([HEAD, "c.jpg,red,1,1,9,9"], r"1 of its 1 images are not in .*: c.jpg \("),
         ([f"{HEAD},split", "a.jpg,red,1,1,9,9,val"], "no row of split 'train'"),
+        (
+            [f"{HEAD},split", "a.jpg,red,1,1,9,9,train", "b.jpg,red,1,1,9,9,"],
+            "boxes.csv:3: split is empty, so b.jpg would be in none; name its split",
+        ),
+        (
+            [f"{HEAD},split", "a.jpg,red,1,1,9,9,train", "a.jpg,red,2,2,9,9,val"],
+            r"csv:3: a.jpg is in split 'val' here, and in 'train' in line 2; give all",
+        ),
+        (
+            [f"{HEAD},width,height", "a.jpg,red,1,1,9,9,80,"],
+            "boxes.csv:2: width without height, so the size of the image cannot be",
+        ),
+        (
+            [f"{HEAD},height", "a.jpg,red,1,1,9,9,60"],
+            "boxes.csv:2: height without width, so the size",
+        ),
     ],
 )
 def test_a_faulty_table_is_one_clear_line(tmp_path, rows, message):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from official import failures
 from official.data import boxed, boxes, class_names, coco_json, image_files
@@ -48,7 +49,8 @@ class COCODetection(boxed.BoxedDataset):
     `_IMAGES` have; "val" may be called "valid" or "validation".
 
     Ids of categories may have gaps: classes are numbered in their order. Images without
-    annotations are kept. Crowds (`iscrowd`) are boxes of that kind.
+    annotations are kept. Crowds (`iscrowd`) are boxes of that kind. Pixels are those of
+    the stored image, whatever EXIF says, unless the file gives the upright size.
 
     Attributes:
         data_dir: Folder of all this.
@@ -63,6 +65,8 @@ class COCODetection(boxed.BoxedDataset):
     annotations: str | None = None
     images: str | None = None
     classes: tuple[str, ...] | None = None
+
+    stored_pixels: ClassVar[bool] = True
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -93,10 +97,10 @@ class COCODetection(boxed.BoxedDataset):
         }
 
     def category_ids(self, split: str) -> tuple[int, ...]:
-        """The file's id of each class; 0 where it has no such category."""
+        """The file's id of each class; -1 where it has no such category."""
         path = _annotations(self, split)
         found = {name: number for number, name in _content(path).categories.items()}
-        return tuple(found.get(name, 0) for name in self.class_names)
+        return tuple(found.get(name, -1) for name in self.class_names)
 
     def _ids(self, path: pathlib.Path, content: coco_json.Content) -> Mapping[int, int]:
         """Class of each category, -1 for those that are left out."""
