@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from official import failures
 from official.data import base, box_summary, boxed, boxes, errors, indexed, pipeline
+from official.data.synthetic_boxes import SyntheticBoxes
 from official.report import contents, terminal
 
 NAN = float("nan")
@@ -258,9 +259,11 @@ def test_a_summary_counts_by_hand():
             _image([(0, 0, 9, 9)], kinds=[base.DIFFICULT], outside=1, other=1),
         ],
         ("a", "b"),
+        total=4,
     )
     assert summary == box_summary.Summary(
         images=4,
+        total=4,
         empty=2,
         most=2,
         classes={"a": 0, "b": 3},
@@ -275,7 +278,7 @@ def test_a_summary_counts_by_hand():
 
 
 def test_a_split_without_objects_has_a_summary():
-    summary = box_summary.summarize([_image([])], ("a", "b"))
+    summary = box_summary.summarize([_image([])], ("a", "b"), total=1)
     assert summary.empty == 1
     assert summary.classes == {"a": 0, "b": 0}
     assert all(np.isnan(summary.sides))
@@ -292,6 +295,19 @@ def test_the_table_shows_each_split_and_what_was_wrong(tmp_path):
     assert "box side / image side 0.29 .. 0.29 .. 0.29" in text
     assert "crowd" not in text
     assert "problem" not in text
+
+
+def test_the_table_says_where_only_the_first_images_are_counted(monkeypatch):
+    monkeypatch.setattr(boxed, "_FIRST", 2)
+    dataset = SyntheticBoxes(height=48, width=64, train_size=5, val_size=2)
+    counted = dataset.summary("train")
+    assert (counted.images, counted.total) == (2, 5)
+    examples = list(dataset.load("train", limit=2).as_numpy_iterator())
+    assert sum(counted.classes.values()) == sum(len(e["boxes"]) for e in examples)
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, ("train", "val")))
+    text = " ".join(capture.get().split())
+    assert "images 5 2 counted below of the first 2 all " in text
 
 
 def test_datasets_without_boxes_have_no_table():

@@ -239,6 +239,41 @@ def test_the_real_files_are_read_whole(shared):
     assert (example["boxes"][:, 2:] <= example["image"].shape[:2]).all()
 
 
+def test_published_detectors_number_classes_by_category_ids(shared):
+    folder = str(shared / "data" / "coco128")
+    plain = COCODetection(data_dir=folder)
+    dataset = COCODetection(data_dir=folder, keep_gaps=True)
+    assert dataset.num_classes == len(dataset.palette) == 90
+    assert dataset.class_names[0] == "person"
+    assert dataset.class_names[11] == "(unused 12)"
+    assert dataset.class_names[89] == "toothbrush"
+    for split in ("train", "val"):
+        ids = plain.category_ids(split)
+        for one, other in zip(
+            plain.records(split), dataset.records(split), strict=True
+        ):
+            counted = [ids[number] for number in one.objects.classes]
+            assert (other.objects.classes + 1).tolist() == counted
+        kept = dataset.category_ids(split)
+        assert [n for n in kept if n > 0] == sorted(ids)
+        assert all(n in (place + 1, -1) for place, n in enumerate(kept))
+    assert dataset.summary("val").classes["(unused 12)"] == 0
+
+
+@pytest.mark.parametrize("number", [0, 20_000])
+def test_gaps_want_small_ids_from_one(tmp_path, number):
+    content = _content() | {"annotations": []}
+    content["categories"][0]["id"] = number
+    _write(tmp_path, content)
+    with pytest.raises(failures.DataError, match=rf"ids .*{number}.*; .*keep_gaps"):
+        COCODetection(data_dir=str(tmp_path), keep_gaps=True).size("train")
+
+
+def test_gaps_and_chosen_classes_exclude_each_other():
+    with pytest.raises(failures.RequestError, match="give one of them"):
+        COCODetection(data_dir="coco", classes=("dog",), keep_gaps=True)
+
+
 @pytest.mark.parametrize("name", ["bccd_voc", "raccoon_voc"])
 def test_the_json_of_voc_data_is_read(shared, name):
     dataset = COCODetection(data_dir=str(shared / "data" / name))

@@ -3,12 +3,15 @@
 import abc
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
 from typing import Any, ClassVar, NamedTuple
 
 from official import failures
 from official.data import base, box_summary, boxes, decoding, indexed, palettes
+
+_FIRST = 200
+"""Examples that are counted where a look at each takes long."""
 
 
 class Record(NamedTuple):
@@ -68,8 +71,9 @@ class BoxedDataset(indexed.IndexedDataset):
 
     def summary(self, split: str) -> box_summary.Summary:
         """As `Dataset.summary`; reads headers where annotations give no size."""
+        records = indexed.kept_records(self, split)
         return box_summary.summarize(
-            self._cleaned(indexed.kept_records(self, split)), self.class_names
+            self._cleaned(records), self.class_names, total=len(records)
         )
 
     def _cleaned(self, records: Sequence[Record]) -> Iterable[box_summary.Image]:
@@ -106,6 +110,18 @@ class BoxedDataset(indexed.IndexedDataset):
         """Of the image in which boxes without a size are written."""
         header = decoding.header(path)
         return header.stored if self.stored_pixels else (header.height, header.width)
+
+
+def summary_of_first(
+    dataset: indexed.IndexedDataset,
+    split: str,
+    look: Callable[[Any], box_summary.Image],
+) -> box_summary.Summary:
+    """What the first images hold, for data of which each look takes long."""
+    records = indexed.kept_records(dataset, split)
+    return box_summary.summarize(
+        map(look, records[:_FIRST]), dataset.class_names, total=len(records)
+    )
 
 
 def keys(found: boxes.Objects) -> dict[str, Any]:

@@ -37,6 +37,9 @@ _IMAGES = (
 )
 """Where things are looked for, in this order."""
 
+_MOST = 10_000
+"""Classes of a network, where gaps between ids count."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class COCODetection(boxed.BoxedDataset):
@@ -59,14 +62,25 @@ class COCODetection(boxed.BoxedDataset):
         images: Folder in it from which the file's `file_name` leads on, likewise.
         classes: Names of the categories to use, in the order of their ids; None uses
             all that the file of "train" has (of "val" where there is no "train").
+        keep_gaps: Number classes as the file's category ids less 1, with placeholder
+            names "(unused 12)" for ids that have no category; published detectors of
+            COCO with 90 classes count so.
     """
 
     data_dir: str
     annotations: str | None = None
     images: str | None = None
     classes: tuple[str, ...] | None = None
+    keep_gaps: bool = False
 
     stored_pixels: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.keep_gaps and self.classes is not None:
+            raise failures.RequestError(
+                "COCODetection: keep_gaps numbers all categories by their ids, classes "
+                "chooses and numbers them anew; give one of them"
+            )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -131,8 +145,22 @@ def _class_names(dataset: COCODetection) -> tuple[str, ...]:
     splits = ("train", "val")
     known = [split for split in splits if any(_found(dataset, split))]
     path = _annotations(dataset, known[0] if known else "train")
-    names = tuple(_content(path).categories.values())
+    categories = _content(path).categories
+    if dataset.keep_gaps:
+        return _with_gaps(path, categories)
+    names = tuple(categories.values())
     return class_names.chosen(dataset.classes, names, path)
+
+
+def _with_gaps(path: pathlib.Path, categories: Mapping[int, str]) -> tuple[str, ...]:
+    numbers = categories.keys()
+    if not numbers or min(numbers) < 1 or max(numbers) > _MOST:
+        raise failures.DataError(
+            f"{path} has the category ids {image_files.few(map(str, numbers))}; "
+            f"dataset.keep_gaps wants ids from 1 to {_MOST}, without it any will do"
+        )
+    count = max(numbers)
+    return tuple(categories.get(n, f"(unused {n})") for n in range(1, count + 1))
 
 
 def _found(dataset: COCODetection, split: str) -> Iterator[pathlib.Path]:
