@@ -1,6 +1,7 @@
 """Boxes as they are annotated: cleaned, counted, turned, checked, padded, summarized."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 
 from official import failures
 from official.data import base, box_summary, boxed, boxes, errors, indexed, pipeline
+from official.data.synthetic_boxes import SyntheticBoxes
 from official.report import contents, terminal
 
 NAN = float("nan")
@@ -125,6 +127,46 @@ def test_boxes_of_stored_pixels_turn_with_the_image(tmp_path, orientation):
     assert (bottom - top) * (right - left) == 10 * 40
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OneStoredImage(OneImage):
+    stored_pixels: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 6, 8])
+def test_the_orientation_decides_where_pixels_are_those_stored(
+    tmp_path, orientation, size
+):
+    dataset = OneStoredImage(path=_stored(tmp_path, orientation), size=size)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    ((top, left, bottom, right),) = example["boxes"].astype(int)
+    assert example["image"][top:bottom, left:right].min() == 255
+    assert (bottom - top) * (right - left) == 10 * 40
+    assert dataset.summary("train").problems == {}
+
+
+def test_an_upright_size_says_that_boxes_are_upright(tmp_path):
+    path = _stored(tmp_path, 6)
+    dataset = OneStoredImage(path=path, size=SIZE[::-1])
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
+def test_an_orientation_that_exif_does_not_know_turns_nothing(tmp_path):
+    dataset = OneStoredImage(path=_stored(tmp_path, 0), size=SIZE)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
+@pytest.mark.parametrize("size", [None, SIZE])
+def test_without_a_word_on_stored_pixels_an_image_upside_down_was_seen_upright(
+    tmp_path, size
+):
+    dataset = OneImage(path=_stored(tmp_path, 3), size=size)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[10, 5, 20, 45]]
+
+
 @pytest.mark.parametrize("size", [None, SIZE[::-1]])
 def test_boxes_of_the_upright_image_stay(tmp_path, size):
     dataset = OneImage(path=_stored(tmp_path, 6), size=size)
@@ -217,9 +259,11 @@ def test_a_summary_counts_by_hand():
             _image([(0, 0, 9, 9)], kinds=[base.DIFFICULT], outside=1, other=1),
         ],
         ("a", "b"),
+        total=4,
     )
     assert summary == box_summary.Summary(
         images=4,
+        total=4,
         empty=2,
         most=2,
         classes={"a": 0, "b": 3},
@@ -234,7 +278,7 @@ def test_a_summary_counts_by_hand():
 
 
 def test_a_split_without_objects_has_a_summary():
-    summary = box_summary.summarize([_image([])], ("a", "b"))
+    summary = box_summary.summarize([_image([])], ("a", "b"), total=1)
     assert summary.empty == 1
     assert summary.classes == {"a": 0, "b": 0}
     assert all(np.isnan(summary.sides))
@@ -251,6 +295,19 @@ def test_the_table_shows_each_split_and_what_was_wrong(tmp_path):
     assert "box side / image side 0.29 .. 0.29 .. 0.29" in text
     assert "crowd" not in text
     assert "problem" not in text
+
+
+def test_the_table_says_where_only_the_first_images_are_counted(monkeypatch):
+    monkeypatch.setattr(boxed, "_FIRST", 2)
+    dataset = SyntheticBoxes(height=48, width=64, train_size=5, val_size=2)
+    counted = dataset.summary("train")
+    assert (counted.images, counted.total) == (2, 5)
+    examples = list(dataset.load("train", limit=2).as_numpy_iterator())
+    assert sum(counted.classes.values()) == sum(len(e["boxes"]) for e in examples)
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, ("train", "val")))
+    text = " ".join(capture.get().split())
+    assert "images 5 2 counted below of the first 2 all " in text
 
 
 def test_datasets_without_boxes_have_no_table():

@@ -104,7 +104,7 @@ def test_other_splits_are_numbered_as_the_training_split(tmp_path):
         tmp_path, other, path="annotations/instances_val.json", images="images/val"
     )
     assert _examples(dataset, "val")[1]["box_classes"].tolist() == [1]
-    assert dataset.category_ids("val") == (0, 1)
+    assert dataset.category_ids("val") == (-1, 1)
     other["categories"][0]["name"] = "dig"
     _write(tmp_path / "b", _content())
     dataset = _write(
@@ -115,6 +115,24 @@ def test_other_splits_are_numbered_as_the_training_split(tmp_path):
     )
     with pytest.raises(failures.DataError, match=r"class 'dig' .* did you mean dog\?"):
         dataset.size("val")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "box"),
+    [
+        (3, (60, 80), [0, 40, 40, 70]),
+        (6, (60, 80), [10, 0, 40, 40]),
+        (6, (80, 60), [20, 10, 60, 40]),  # the upright size
+    ],
+)
+def test_pixels_are_those_of_the_stored_image(tmp_path, orientation, size, box):
+    content = _content()
+    content["images"][1] |= {"height": size[0], "width": size[1]}
+    dataset = _write(tmp_path, content)
+    picture = Image.new("RGB", (80, 60))
+    picture.getexif()[0x0112] = orientation
+    picture.save(tmp_path / "images/train/a.jpg", exif=picture.getexif())
+    assert _examples(dataset)[1]["boxes"][0].tolist() == box
 
 
 def test_classes_can_be_chosen(tmp_path):
@@ -219,6 +237,41 @@ def test_the_real_files_are_read_whole(shared):
     assert max(dataset.category_ids("train")) == 90
     example = dataset.read(dataset.records("train")[0])
     assert (example["boxes"][:, 2:] <= example["image"].shape[:2]).all()
+
+
+def test_published_detectors_number_classes_by_category_ids(shared):
+    folder = str(shared / "data" / "coco128")
+    plain = COCODetection(data_dir=folder)
+    dataset = COCODetection(data_dir=folder, keep_gaps=True)
+    assert dataset.num_classes == len(dataset.palette) == 90
+    assert dataset.class_names[0] == "person"
+    assert dataset.class_names[11] == "(unused 12)"
+    assert dataset.class_names[89] == "toothbrush"
+    for split in ("train", "val"):
+        ids = plain.category_ids(split)
+        for one, other in zip(
+            plain.records(split), dataset.records(split), strict=True
+        ):
+            counted = [ids[number] for number in one.objects.classes]
+            assert (other.objects.classes + 1).tolist() == counted
+        kept = dataset.category_ids(split)
+        assert [n for n in kept if n > 0] == sorted(ids)
+        assert all(n in (place + 1, -1) for place, n in enumerate(kept))
+    assert dataset.summary("val").classes["(unused 12)"] == 0
+
+
+@pytest.mark.parametrize("number", [0, 20_000])
+def test_gaps_want_small_ids_from_one(tmp_path, number):
+    content = _content() | {"annotations": []}
+    content["categories"][0]["id"] = number
+    _write(tmp_path, content)
+    with pytest.raises(failures.DataError, match=rf"ids .*{number}.*; .*keep_gaps"):
+        COCODetection(data_dir=str(tmp_path), keep_gaps=True).size("train")
+
+
+def test_gaps_and_chosen_classes_exclude_each_other():
+    with pytest.raises(failures.RequestError, match="give one of them"):
+        COCODetection(data_dir="coco", classes=("dog",), keep_gaps=True)
 
 
 @pytest.mark.parametrize("name", ["bccd_voc", "raccoon_voc"])

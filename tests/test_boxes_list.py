@@ -74,6 +74,22 @@ def test_broken_boxes_are_dropped_and_counted(tmp_path):
         ([HEAD, ",red,1,1,9,9"], "boxes.csv:2: names no image"),
         ([HEAD, "c.jpg,red,1,1,9,9"], r"1 of its 1 images are not in .*: c.jpg \("),
         ([f"{HEAD},split", "a.jpg,red,1,1,9,9,val"], "no row of split 'train'"),
+        (
+            [f"{HEAD},split", "a.jpg,red,1,1,9,9,train", "b.jpg,red,1,1,9,9,"],
+            "boxes.csv:3: split is empty, so b.jpg would be in none; name its split",
+        ),
+        (
+            [f"{HEAD},split", "a.jpg,red,1,1,9,9,train", "a.jpg,red,2,2,9,9,val"],
+            r"csv:3: a.jpg is in split 'val' here, and in 'train' in line 2; give all",
+        ),
+        (
+            [f"{HEAD},width,height", "a.jpg,red,1,1,9,9,80,"],
+            "boxes.csv:2: width without height, so the size of the image cannot be",
+        ),
+        (
+            [f"{HEAD},height", "a.jpg,red,1,1,9,9,60"],
+            "boxes.csv:2: height without width, so the size",
+        ),
     ],
 )
 def test_a_faulty_table_is_one_clear_line(tmp_path, rows, message):
@@ -149,8 +165,8 @@ def test_wrong_fields_of_drawn_boxes_are_named(fields, message):
         SyntheticBoxes(**fields)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
+def _prepare(folder, name, *, splits, config=None):
+    """Stores a data set with the features of VOC in the catalog."""
     tfds = pytest.importorskip("tensorflow_datasets")
     pytest.importorskip("importlib_resources", reason="needed to write the fixture")
     thing = {
@@ -162,31 +178,79 @@ def prepared(tmp_path_factory):
         "image": tfds.features.Image(shape=(None, None, 3)),
         "objects": tfds.features.Sequence(thing),
     }
-    objects = [
-        {
-            "bbox": tfds.features.BBox(0.25, 0.5, 0.75, 1.0),
-            "label": "blue",
-            "is_difficult": True,
-        },
-        {
-            "bbox": tfds.features.BBox(0.0, 0.0, 0.5, 0.5),
-            "label": "red",
-            "is_difficult": False,
-        },
-    ]
-    image = np.zeros((8, 16, 3), np.uint8)
-    folder = tmp_path_factory.mktemp("tfds")
     tfds.dataset_builders.store_as_tfds_dataset(
-        name="cells",
+        name=name,
+        config=config,
         version="1.0.0",
         features=tfds.features.FeaturesDict(features),
         split_datasets={
-            "train": [("0", {"image": image, "objects": objects})],
-            "test": [("1", {"image": image, "objects": []})],
+            split: [
+                (
+                    "0",
+                    {
+                        "image": image,
+                        "objects": [
+                            {
+                                "bbox": tfds.features.BBox(*box),
+                                "label": label,
+                                "is_difficult": difficult,
+                            }
+                            for box, label, difficult in objects
+                        ],
+                    },
+                )
+            ]
+            for split, (image, objects) in splits.items()
         },
         data_dir=folder,
     )
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    image = np.zeros((8, 16, 3), np.uint8)
+    objects = [
+        ((0.25, 0.5, 0.75, 1.0), "blue", True),
+        ((0.0, 0.0, 0.5, 0.5), "red", False),
+    ]
+    splits = {"train": (image, objects), "test": (image, [])}
+    return _prepare(tmp_path_factory.mktemp("tfds"), "cells", splits=splits)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (60, 80)), (6, (80, 60))])
+def test_boxes_of_the_catalog_turn_with_their_image(tmp_path, orientation, size):
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    pixels[10:20, 5:45] = 255
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    file = tmp_path / "one.jpg"
+    picture.save(file, exif=picture.getexif(), quality=100)
+    objects = [((10 / 60, 5 / 80, 20 / 60, 45 / 80), "red", False)]
+    splits = {"train": (str(file), objects)}
+    folder = _prepare(tmp_path / "tfds", "turned", splits=splits)
+    dataset = TFDSBoxes(name="turned", data_dir=folder)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["image"].shape[:2] == size
+    ((top, left, bottom, right),) = example["boxes"].round().astype(int)
+    assert example["image"][top:bottom, left:right].min() > 200
+    assert (bottom - top) * (right - left) == 10 * 40
+    assert dataset.summary("train").problems == {}
+
+
+def test_voc_in_the_catalog_counts_pixels_from_one(tmp_path):
+    image = np.zeros((8, 16, 3), np.uint8)
+    objects = [
+        ((1 / 8, 1 / 16, 1.0, 1.0), "red", False),
+        ((0.0, 0.0, 0.5, 0.5), "red", False),
+        ((0.5, 0.5, 0.5, 0.5), "red", False),
+    ]
+    splits = {"train": (image, objects)}
+    folder = _prepare(tmp_path, "voc", splits=splits, config="2007")
+    dataset = TFDSBoxes(name="voc/2007", data_dir=folder)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["boxes"].tolist() == [[0, 0, 8, 16], [0, 0, 4, 8]]
+    assert dataset.summary("train").problems == {boxes.NO_AREA: 1}
 
 
 def test_shares_of_the_catalog_become_pixels(prepared):

@@ -110,6 +110,68 @@ def test_what_is_missing_is_named(tmp_path):
         YOLO(data_dir=str(tmp_path), classes=("red",)).size("train")
 
 
+def test_test_standing_for_val_is_logged(tmp_path, caplog):
+    dataset = _write(
+        tmp_path, {"a": "0 .5 .5 .1 .1"}, images="images/test", labels="labels/test"
+    )
+    assert dataset.size("test") == 1
+    assert not caplog.records
+    assert dataset.size("val") == 1
+    (record,) = caplog.records
+    assert (
+        f"no split 'val': {tmp_path / 'images' / 'test'} stands for it"
+        in record.message
+    )
+
+
+def test_text_files_are_read_as_editors_save_them(tmp_path):
+    dataset = _write(tmp_path, {"a": "\ufeff1 0.5 0.5 0.25 0.5\r\n"})
+    assert dataset.read(dataset.records("train")[0])["box_classes"].tolist() == [1]
+    other = _write(tmp_path / "b", {"a": ""})
+    (tmp_path / "b/labels/train/a.txt").write_bytes(b"1 0.5 0.5 0.2 0.5\n\xff\xfe")
+    with pytest.raises(failures.DataError, match=r"a.txt: line 2 is not UTF-8"):
+        other.size("train")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "train: images/train",
+        "train: ./images/train/ # all",
+        "train: '../images/train'",
+        "path: /content/data\ntrain: /content/data/images/train",
+        "path: ../elsewhere\ntrain: images/train",
+        "train: C:\\data\\images\\train",
+        "train:\nval: null",
+        "val: images/elsewhere",
+    ],
+)
+def test_paths_to_the_folders_that_are_read_are_taken(tmp_path, lines):
+    dataset = _write(tmp_path, {"a": "0 .5 .5 .1 .1"})
+    (tmp_path / "data.yaml").write_text(f"names: [red]\n{lines}\n")
+    assert dataset.size("train") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train: photos/train",
+        "train: images/other",  # which exists
+        "train: train.txt",
+        "train: [images/train, images/other]",
+        "train:\n  - images/train\n  - images/other",
+    ],
+)
+def test_paths_to_other_folders_are_refused(tmp_path, line):
+    dataset = _write(tmp_path, {"a": "0 .5 .5 .1 .1"})
+    (tmp_path / "images/other").mkdir()
+    (tmp_path / "data.yaml").write_text(f"names: [red]\n{line}\n")
+    message = r"data.yaml: train: .* is not .*images/train, which would be read; lay"
+    with pytest.raises(failures.DataError, match=message) as caught:
+        dataset.size("train")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -120,6 +182,13 @@ def test_what_is_missing_is_named(tmp_path):
         ("names:\n  1: blue\n  0: red\n\ndownload: x", ("red", "blue")),
         ("names: {0: red, 1: blue}", ("red", "blue")),
         ("names: [\n  'red',\n  'blue'\n]\nnc: 2", ("red", "blue")),
+        ("names: ['red # cell', 'b']", ("red # cell", "b")),
+        ('names: ["a # b", c] # two', ("a # b", "c")),
+        ("names: ['it''s', \"b\\\"c\", 'd \"e\"']", ("it's", 'b"c', 'd "e"')),
+        ("names: [driver's seat, bob's, c#]", ("driver's seat", "bob's", "c#")),
+        ("names:\n- 'it''s # 1' # one\n- b # two\n", ("it's # 1", "b")),
+        ("names: {0: 'a, b', 1: \"c # d\"}", ("a, b", "c # d")),
+        ("names: [\n  'a, b', # one\n  'c',\n]", ("a, b", "c")),
         ("names: # of cells\n  0: red # cell\n  1: blue", ("red", "blue")),
     ],
 )
@@ -132,9 +201,18 @@ def test_names_are_read_as_tools_write_them(tmp_path, text, names):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nc: 2", "has 0 keys 'names'; want names: "),
+        ("nc: 2", "has no key 'names'; want names: "),
         ("names: []", "has no names of classes"),
         ("names: [a, a]", "class 'a' is listed twice"),
+        ("names: [a]\nnames: [b]", "has 2 keys 'names'; keep one"),
+        ("names: [a, , b]", "' , b' among names; want names:"),
+        ("names: [a, b", r"names have no '\]' at their end"),
+        ("names: ['a, b]", "is no plain text; put it in quotes"),
+        ("names: [[a], b]", r"'\[a\]' is no plain text"),
+        ("names: {a: 0, b: 1}", "'a: 0' among names; want names:"),
+        ("names:\n  a\n  b", "'a' among names; want names:"),
+        ("names: a b", "names: 'a b'; want names:"),
+        ("names:\n- a\n-", "'' is no plain text"),
         ("names:\n  1: a\n  2: b", r"numbers \[1, 2\]; want 0 to 1"),
     ],
 )

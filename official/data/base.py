@@ -126,7 +126,7 @@ class Dataset(abc.ABC):
         return {}
 
     def category_ids(self, split: str) -> Sequence[int]:
-        """The source's own number of each class; empty if it has none.
+        """The source's own number of each class, -1 for none; empty if it has none.
 
         Raises:
             failures.DataError: As `size`.

@@ -39,8 +39,9 @@ class BoxList(boxed.BoxedDataset):
     from the upper left corner of the upright image; xmax and ymax are where the object
     ends. A row without class and numbers keeps an image that has no object. Columns
     `width` and `height` are compared with the image, a column `split` says to which
-    split a row belongs; without it, a fifth of the images, chosen by a hash of their
-    names, is "val" and the rest "train". Commas, semicolons or tabs part the columns.
+    split an image belongs, in each of its rows; without it, a fifth of the images,
+    chosen by a hash of their names, is "val" and the rest "train". Commas, semicolons
+    or tabs part the columns.
 
     Attributes:
         data_dir: Folder of all this.
@@ -141,10 +142,23 @@ def _rows(dataset: BoxList) -> Sequence[Row]:
     ]
     optional = [name for name in (*_SIZE, _SPLIT) if name in table.columns]
     places += [table.columns.index(name) for name in optional]
-    return [
+    rows = [
         _row(f"{path}:{line}", line, cells, optional)
         for line, cells in table.picked(places)
     ]
+    _require_one_split(path, rows)
+    return rows
+
+
+def _require_one_split(path: pathlib.Path, rows: Sequence[Row]) -> None:
+    first: dict[str, Row] = {}
+    for row in rows:
+        seen = first.setdefault(row.image, row)
+        if seen.split != row.split:
+            raise failures.DataError(
+                f"{path}:{row.line}: {row.image} is in split {row.split!r} here, and "
+                f"in {seen.split!r} in line {seen.line}; give all its rows one split"
+            )
 
 
 def _row(where: str, line: int, cells: list[str], optional: list[str]) -> Row:
@@ -152,10 +166,11 @@ def _row(where: str, line: int, cells: list[str], optional: list[str]) -> Row:
     extra = dict(zip(optional, cells[2 + len(_CORNERS) :], strict=True))
     if not image:
         raise failures.DataError(f"{where}: names no image")
-    size = None
-    if all(extra.get(side) for side in _SIZE):
-        height, width = (_number(where, side, extra[side]) for side in _SIZE)
-        size = (int(height), int(width))
+    if extra.get(_SPLIT) == "":
+        raise failures.DataError(
+            f"{where}: {_SPLIT} is empty, so {image} would be in none; name its split"
+        )
+    size = _size(where, extra)
     if not name and not any(numbers):
         return Row(line, image, extra.get(_SPLIT), None, (), size)
     if not name:
@@ -164,6 +179,20 @@ def _row(where: str, line: int, cells: list[str], optional: list[str]) -> Row:
         _number(where, side, text) for side, text in zip(_CORNERS, numbers, strict=True)
     )
     return Row(line, image, extra.get(_SPLIT), name, box, size)
+
+
+def _size(where: str, cells: dict[str, str]) -> boxes.Size | None:
+    given = [side for side in _SIZE if cells.get(side)]
+    if not given:
+        return None
+    if len(given) == 1:
+        (other,) = {*_SIZE} - {*given}
+        raise failures.DataError(
+            f"{where}: {given[0]} without {other}, so the size of the image cannot be "
+            "checked; give both, or neither"
+        )
+    height, width = (_number(where, side, cells[side]) for side in _SIZE)
+    return int(height), int(width)
 
 
 def _number(where: str, column: str, text: str) -> float:

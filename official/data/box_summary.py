@@ -27,7 +27,8 @@ class Summary:
     """Counts of a split.
 
     Attributes:
-        images: All of them.
+        images: Those that are counted.
+        total: All of the split; more than `images` where only the first are counted.
         empty: Images without an object that is learned.
         most: Boxes in the fullest image, of all kinds.
         classes: Objects that are learned, by the name of their class; all classes, in
@@ -41,6 +42,7 @@ class Summary:
     """
 
     images: int
+    total: int
     empty: int
     most: int
     classes: Mapping[str, int]
@@ -51,8 +53,10 @@ class Summary:
     problems: Mapping[str, int]
 
 
-def summarize(images: Iterable[Image], class_names: Sequence[str]) -> Summary:
-    """Counts all images of a split."""
+def summarize(
+    images: Iterable[Image], class_names: Sequence[str], *, total: int
+) -> Summary:
+    """Counts images of a split, which has `total`."""
     count = empty = most = crowds = difficult = 0
     problems: collections.Counter[str] = collections.Counter()
     classes, areas, shares = [], [], []
@@ -72,6 +76,7 @@ def summarize(images: Iterable[Image], class_names: Sequence[str]) -> Summary:
     number = np.bincount(np.concatenate(classes), minlength=len(class_names))
     return Summary(
         images=count,
+        total=total,
         empty=empty,
         most=most,
         classes=dict(zip(class_names, number.tolist(), strict=True)),

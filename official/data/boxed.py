@@ -3,12 +3,15 @@
 import abc
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent import futures
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from official import failures
 from official.data import base, box_summary, boxes, decoding, indexed, palettes
+
+_FIRST = 200
+"""Examples that are counted where a look at each takes long."""
 
 
 class Record(NamedTuple):
@@ -33,13 +36,20 @@ class Record(NamedTuple):
 class BoxedDataset(indexed.IndexedDataset):
     """Images with boxes; examples have `boxes` and the keys that go with it.
 
-    An image whose EXIF data says that it lies on its side is turned. Its boxes are
-    turned with it where the annotation gives the size of the stored pixels (tools that
-    do not look at EXIF, those of COCO among them), and stay where it gives the size of
-    the upright image, or none: then whoever drew them saw it upright. (So they stay,
-    too, where sizes tell nothing: in squares, and in images stored upside down.) Any
-    other size is an error.
+    An image whose EXIF data says that it lies on its side, upside down or mirrored is
+    turned. Whether its boxes are turned with it is told by the size that the annotation
+    gives: they are where it is that of the stored pixels, and stay where it is that of
+    the upright image; any other size is an error. Where sizes tell nothing (there is
+    none, the image is a square, or it does not lie on its side), `stored_pixels`
+    decides.
+
+    Attributes:
+        stored_pixels: Whether the format counts the pixels as they are stored, as tools
+            do that do not look at EXIF; else whoever drew the boxes saw the image
+            upright.
     """
+
+    stored_pixels: ClassVar[bool] = False
 
     @property
     def palette(self) -> Sequence[base.Color]:
@@ -61,13 +71,14 @@ class BoxedDataset(indexed.IndexedDataset):
 
     def summary(self, split: str) -> box_summary.Summary:
         """As `Dataset.summary`; reads headers where annotations give no size."""
+        records = indexed.kept_records(self, split)
         return box_summary.summarize(
-            self._cleaned(indexed.kept_records(self, split)), self.class_names
+            self._cleaned(records), self.class_names, total=len(records)
         )
 
     def _cleaned(self, records: Sequence[Record]) -> Iterable[box_summary.Image]:
         def cleaned(record: Record) -> box_summary.Image:
-            size = record.size or _size(record.image)
+            size = record.size or self._size(record.image)
             found, problems = boxes.clean(self.objects(record, size), size)
             return box_summary.Image(size=size, objects=found, problems=problems)
 
@@ -78,19 +89,39 @@ class BoxedDataset(indexed.IndexedDataset):
 
     def _upright(self, record: Record, size: boxes.Size) -> boxes.Objects:
         """The boxes in pixels of the upright image, which is of a size."""
-        found = self.objects(record, record.size or size)
-        if record.size in (None, size):
-            return found
-        orientation = decoding.header(record.image).orientation
-        if record.size != size[::-1] or orientation < 5:
-            written, actual = (f"{w}x{h}" for h, w in (record.size, size))
+        if record.size in (None, size) and not self.stored_pixels:
+            return self.objects(record, size)
+        header = decoding.header(record.image)
+        written = record.size or header.stored
+        if written not in (size, header.stored):
+            given, actual = (f"{w}x{h}" for h, w in (written, size))
             raise failures.DataError(
-                f"{record.image} is {actual} pixels, but {written} in "
+                f"{record.image} is {actual} pixels, but {given} in "
                 f"{record.annotation}, so its boxes are those of another image; "
                 "annotate it anew, or correct the size if only that is wrong"
             )
-        turned = boxes.upright(found.boxes, orientation, record.size)
+        found = self.objects(record, written)
+        if written != header.stored:
+            return found
+        turned = boxes.upright(found.boxes, header.orientation, written)
         return dataclasses.replace(found, boxes=turned)
+
+    def _size(self, path: pathlib.Path) -> boxes.Size:
+        """Of the image in which boxes without a size are written."""
+        header = decoding.header(path)
+        return header.stored if self.stored_pixels else (header.height, header.width)
+
+
+def summary_of_first(
+    dataset: indexed.IndexedDataset,
+    split: str,
+    look: Callable[[Any], box_summary.Image],
+) -> box_summary.Summary:
+    """What the first images hold, for data of which each look takes long."""
+    records = indexed.kept_records(dataset, split)
+    return box_summary.summarize(
+        map(look, records[:_FIRST]), dataset.class_names, total=len(records)
+    )
 
 
 def keys(found: boxes.Objects) -> dict[str, Any]:
@@ -101,8 +132,3 @@ def keys(found: boxes.Objects) -> dict[str, Any]:
         "box_kinds": found.kinds,
         "box_areas": found.areas,
     }
-
-
-def _size(path: pathlib.Path) -> boxes.Size:
-    header = decoding.header(path)
-    return header.height, header.width

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from official import failures
 from official.data import boxed, boxes, class_names, coco_json, image_files
@@ -36,6 +37,9 @@ _IMAGES = (
 )
 """Where things are looked for, in this order."""
 
+_MOST = 10_000
+"""Classes of a network, where gaps between ids count."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class COCODetection(boxed.BoxedDataset):
@@ -48,7 +52,8 @@ class COCODetection(boxed.BoxedDataset):
     `_IMAGES` have; "val" may be called "valid" or "validation".
 
     Ids of categories may have gaps: classes are numbered in their order. Images without
-    annotations are kept. Crowds (`iscrowd`) are boxes of that kind.
+    annotations are kept. Crowds (`iscrowd`) are boxes of that kind. Pixels are those of
+    the stored image, whatever EXIF says, unless the file gives the upright size.
 
     Attributes:
         data_dir: Folder of all this.
@@ -57,12 +62,25 @@ class COCODetection(boxed.BoxedDataset):
         images: Folder in it from which the file's `file_name` leads on, likewise.
         classes: Names of the categories to use, in the order of their ids; None uses
             all that the file of "train" has (of "val" where there is no "train").
+        keep_gaps: Number classes as the file's category ids less 1, with placeholder
+            names "(unused 12)" for ids that have no category; published detectors of
+            COCO with 90 classes count so.
     """
 
     data_dir: str
     annotations: str | None = None
     images: str | None = None
     classes: tuple[str, ...] | None = None
+    keep_gaps: bool = False
+
+    stored_pixels: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.keep_gaps and self.classes is not None:
+            raise failures.RequestError(
+                "COCODetection: keep_gaps numbers all categories by their ids, classes "
+                "chooses and numbers them anew; give one of them"
+            )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -93,10 +111,10 @@ class COCODetection(boxed.BoxedDataset):
         }
 
     def category_ids(self, split: str) -> tuple[int, ...]:
-        """The file's id of each class; 0 where it has no such category."""
+        """The file's id of each class; -1 where it has no such category."""
         path = _annotations(self, split)
         found = {name: number for number, name in _content(path).categories.items()}
-        return tuple(found.get(name, 0) for name in self.class_names)
+        return tuple(found.get(name, -1) for name in self.class_names)
 
     def _ids(self, path: pathlib.Path, content: coco_json.Content) -> Mapping[int, int]:
         """Class of each category, -1 for those that are left out."""
@@ -127,8 +145,22 @@ def _class_names(dataset: COCODetection) -> tuple[str, ...]:
     splits = ("train", "val")
     known = [split for split in splits if any(_found(dataset, split))]
     path = _annotations(dataset, known[0] if known else "train")
-    names = tuple(_content(path).categories.values())
+    categories = _content(path).categories
+    if dataset.keep_gaps:
+        return _with_gaps(path, categories)
+    names = tuple(categories.values())
     return class_names.chosen(dataset.classes, names, path)
+
+
+def _with_gaps(path: pathlib.Path, categories: Mapping[int, str]) -> tuple[str, ...]:
+    numbers = categories.keys()
+    if not numbers or min(numbers) < 1 or max(numbers) > _MOST:
+        raise failures.DataError(
+            f"{path} has the category ids {image_files.few(map(str, numbers))}; "
+            f"dataset.keep_gaps wants ids from 1 to {_MOST}, without it any will do"
+        )
+    count = max(numbers)
+    return tuple(categories.get(n, f"(unused {n})") for n in range(1, count + 1))
 
 
 def _found(dataset: COCODetection, split: str) -> Iterator[pathlib.Path]:

@@ -50,6 +50,13 @@ class Header:
     color: bool
     orientation: int
 
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Height and width of the pixels as they are stored."""
+        if self.orientation >= 5:
+            return self.width, self.height
+        return self.height, self.width
+
 
 def header(path: Path) -> Header:
     """Size and kind of an image, without decoding it.
@@ -59,17 +66,14 @@ def header(path: Path) -> Header:
     """
     with _reading(path), pathlib.Path(path).open("rb") as file:
         _require_content(file.peek(1), path)
-        picture = Image.open(file)
-        width, height = picture.size
-        orientation = _orientation(picture)
-        if orientation >= 5:  # lies on its side
-            width, height = height, width
-        return Header(
-            width=width,
-            height=height,
-            color=picture.mode in _COLOR_MODES,
-            orientation=orientation,
-        )
+        return _header(Image.open(file))
+
+
+def header_of_bytes(data: bytes, *, name: Path) -> Header:
+    """`header` of a file's content; `name` stands for it in messages."""
+    with _reading(name):
+        _require_content(data, name)
+        return _header(Image.open(io.BytesIO(data)))
 
 
 def image(path: Path) -> np.ndarray:
@@ -132,6 +136,19 @@ def _reading(path: Path) -> Iterator[None]:
         raise _data_error(path, error) from error
 
 
+def _header(picture: Image.Image) -> Header:
+    width, height = picture.size
+    orientation = _orientation(picture)
+    if orientation >= 5:  # lies on its side
+        width, height = height, width
+    return Header(
+        width=width,
+        height=height,
+        color=picture.mode in _COLOR_MODES,
+        orientation=orientation,
+    )
+
+
 def _require_content(data: bytes, path: Path) -> None:
     if not data:
         raise failures.DataError(f"{path}: the file is empty; copy it again")
@@ -178,7 +195,8 @@ def _orientation(picture: Image.Image) -> int:
     # at the end, unless it came first.
     if picture.format == "PNG" and "exif" not in picture.info:
         return 1
-    return picture.getexif().get(_ORIENTATION, 1)
+    found = picture.getexif().get(_ORIENTATION, 1)
+    return found if found in range(1, 9) else 1  # some cameras write 0
 
 
 def _upright(picture: Image.Image) -> Image.Image:

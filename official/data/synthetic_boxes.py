@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from official import failures
-from official.data import base, boxed, boxes, cityscapes, indexed, synthetic
+from official.data import (
+    base,
+    box_summary,
+    boxed,
+    boxes,
+    cityscapes,
+    indexed,
+    synthetic,
+)
 from official.data.streets import classes
 
 _CLASSES = tuple(cityscapes.CLASSES[number] for number in classes.THING_IDS)
@@ -57,13 +65,30 @@ class SyntheticBoxes(indexed.IndexedDataset):
 
     def read(self, record: tuple[str, int]) -> dict[str, Any]:
         """Draws one picture."""
-        street = _streets(self).read(record)
-        found = _objects(street["semantic"], street["instance"], self.smallest)
+        street, found, _ = _drawn(self, record)
         return {
             "image": street["image"],
             "image_id": street["image_id"],
             **boxed.keys(found),
         }
+
+    def summary(self, split: str) -> box_summary.Summary:
+        """As `Dataset.summary`, of the first pictures."""
+
+        def look(record: tuple[str, int]) -> box_summary.Image:
+            _, found, problems = _drawn(self, record)
+            return box_summary.Image((self.height, self.width), found, problems)
+
+        return boxed.summary_of_first(self, split, look)
+
+
+def _drawn(
+    dataset: SyntheticBoxes, record: tuple[str, int]
+) -> tuple[dict[str, Any], boxes.Objects, boxes.Problems]:
+    street = _streets(dataset).read(record)
+    semantic, instance = street["semantic"], street["instance"]
+    things = _objects(semantic, instance, dataset.smallest)
+    return street, *boxes.clean(things, semantic.shape)
 
 
 def _streets(dataset: SyntheticBoxes) -> synthetic.SyntheticStreets:
@@ -90,6 +115,4 @@ def _objects(
         found.append((rows.min(), columns.min(), *ends))
         classes_of.append(classes.THING_IDS.index(label))
         areas.append(len(rows))
-    things = boxes.objects(found, classes_of, areas=areas)
-    cleaned, _ = boxes.clean(things, semantic.shape)
-    return cleaned
+    return boxes.objects(found, classes_of, areas=areas)

@@ -1,6 +1,7 @@
 """Data sets prepared by TensorFlow Datasets, for detection."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from official import failures, spelling
 from official.data import (
     base,
+    box_summary,
     boxed,
     boxes,
     class_names,
@@ -27,6 +29,11 @@ class TFDSBoxes(indexed.IndexedDataset):
     `TFDSBoxes(name="coco/2017")` and `TFDSBoxes(name="voc/2007")` have a feature
     `objects`, a sequence with `bbox` and `label`, and with `is_crowd`, `area` or
     `is_difficult` where the data knows them. Splits and files are as for `TFDS`.
+
+    Boxes are shares of the stored image, and turned with it where EXIF says that it
+    does not lie upright. The catalog divides VOC's pixels, counted from 1, by the sides
+    (https://www.tensorflow.org/datasets/catalog/voc): boxes of "voc" begin one pixel
+    further left and above than written, as those of `VOC`.
 
     Attributes:
         name: As in the catalog, with a config where there are several: "name/config".
@@ -64,9 +71,27 @@ class TFDSBoxes(indexed.IndexedDataset):
         image_id = f"{record.split}/{record.place:06d}"
         path = f"{self.name} {image_id}"
         image = decoding.image_of_bytes(stored[self.image_key], name=path)
-        found = _objects(self, stored[self.objects_key], image.shape[:2])
-        cleaned, _ = boxes.clean(found, image.shape[:2])
-        return {"image": image, "image_id": image_id, **boxed.keys(cleaned)}
+        found = _look(self, stored, path).objects
+        return {"image": image, "image_id": image_id, **boxed.keys(found)}
+
+    def summary(self, split: str) -> box_summary.Summary:
+        """As `Dataset.summary`, of the first images."""
+
+        def look(record: tfds.Record) -> box_summary.Image:
+            path = f"{self.name} {record.split}/{record.place:06d}"
+            return _look(self, record.source[record.place], path)
+
+        return boxed.summary_of_first(self, split, look)
+
+
+def _look(dataset: TFDSBoxes, stored: dict[str, Any], path: str) -> box_summary.Image:
+    """The boxes of an example in its upright image, which is not decoded."""
+    header = decoding.header_of_bytes(stored[dataset.image_key], name=path)
+    found = _objects(dataset, stored[dataset.objects_key], header.stored)
+    turned = boxes.upright(found.boxes, header.orientation, header.stored)
+    size = header.height, header.width
+    cleaned, problems = boxes.clean(dataclasses.replace(found, boxes=turned), size)
+    return box_summary.Image(size, cleaned, problems)
 
 
 def _objects(
@@ -79,12 +104,24 @@ def _objects(
     for key, kind in (("is_difficult", base.DIFFICULT), ("is_crowd", base.CROWD)):
         if key in stored:
             kinds[np.asarray(stored[key], bool)] = kind
+    corners = np.asarray(stored["bbox"], np.float64).reshape(-1, 4)
+    pixels = corners * [height, width, height, width]
+    if re.split("[:/]", dataset.name)[0] == "voc":
+        pixels = _from_zero(pixels)
     return boxes.objects(
-        np.asarray(stored["bbox"], np.float64) * [height, width, height, width],
+        pixels,
         [ids[label] for label in labels],
         kinds=kinds,
         areas=stored.get("area"),
     )
+
+
+def _from_zero(pixels: np.ndarray) -> np.ndarray:
+    """Edges of pixels that are counted from 1; boxes without area stay so."""
+    first, last = pixels[:, :2], pixels[:, 2:]
+    moved = np.maximum(first - 1, np.minimum(first, 0))
+    drawn = np.all(last > first, axis=1, keepdims=True)
+    return np.concatenate([np.where(drawn, moved, first), last], axis=1)
 
 
 def _names(dataset: TFDSBoxes) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import math
 import pathlib
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from official import failures
-from official.data import boxed, boxes, class_names, image_files, yaml_names
+from official.data import boxed, boxes, class_names, image_files, text_file, yaml_names
 
 _OTHER_NAMES = {"val": ("valid", "validation", "test")}
 _FOLDERS = (
@@ -39,9 +40,12 @@ class YOLO(boxed.BoxedDataset):
       of a box as shares of the image; or `class x y x y x y ...`, a polygon, around
       which the box goes. An image without a file, or with an empty one, has no object.
     * `<split>/images/` and `<split>/labels/` may stand for these folders; "val" may be
-      called "valid", "validation" or, failing those, "test". Without folders of splits,
-      a fifth of the images, chosen by a hash of their names, is "val".
-    * Names of the classes are `names:` in `data.yaml`, or lines of `classes.txt`.
+      called "valid", "validation" or, failing those, "test", which is logged. Without
+      folders of splits, a fifth of the images, chosen by a hash of their names, is
+      "val".
+    * Names of the classes are `names:` in `data.yaml`, or lines of `classes.txt`. Where
+      `train:` or `val:` in `data.yaml` lead to other folders than these, that is an
+      error; paths that are not on this machine count by how they end.
     * Shares are those of the upright image, as every tool that writes them shows it.
 
     Attributes:
@@ -62,6 +66,7 @@ class YOLO(boxed.BoxedDataset):
         known = self.class_names
         ids = [known.index(name) if name in known else -1 for name in names]
         images, labels = _folders(_root(self), split)
+        _require_agreement(path, split, images)
         found, _ = image_files.within(images)
         if images.name == "images" and labels.parent == images.parent == _root(self):
             found = _share(found, split, images)
@@ -132,6 +137,14 @@ def _folders(root: pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path
         for pictures, texts in _FOLDERS:
             folder = root / pictures.replace("{split}", name)
             if folder.is_dir():
+                if name == "test" != split:
+                    logging.getLogger(__name__).warning(
+                        "%s has no split %r: %s stands for it, so figures of the test "
+                        "data are no longer those of unseen data",
+                        root,
+                        split,
+                        folder,
+                    )
                 return folder, root / texts.replace("{split}", name)
     images = root / "images"
     if not images.is_dir():
@@ -144,6 +157,32 @@ def _folders(root: pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path
             f"{images} has no split {split!r}; it has {', '.join(splits)}"
         )
     return images, root / "labels"
+
+
+def _require_agreement(path: pathlib.Path, split: str, images: pathlib.Path) -> None:
+    """Refuses folders other than those that `data.yaml` names."""
+    if path.suffix == ".txt":
+        return
+    root = path.parent
+    below = yaml_names.value(path, "path") or "."
+    for key in (split, *_OTHER_NAMES.get(split, ())):
+        text = yaml_names.value(path, key)
+        if text is None or key == "test" != split:
+            continue
+        written = pathlib.PurePosixPath(text.replace("\\", "/"))
+        named = [root / below / written, root / written]
+        # Paths of another machine, and Roboflow's ../train/images beside train/images.
+        parts = images.relative_to(root).parts
+        found = [folder for folder in named if folder.exists()]
+        if found:
+            agree = any(folder.samefile(images) for folder in found)
+        else:
+            agree = written.parts[-len(parts) :] == parts
+        if not agree:
+            raise failures.DataError(
+                f"{path}: {key}: {text!r:.80} is not {images}, which would be read; "
+                "lay the images there, or correct or remove the line"
+            )
 
 
 def _share(names: Sequence[str], split: str, images: pathlib.Path) -> list[str]:
@@ -162,7 +201,7 @@ def _lines(
     if not path.is_file():
         return []
     found = []
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, text in enumerate(text_file.read(path).splitlines(), start=1):
         if not text.strip():
             continue
         line = _line(text, where=f"{path}:{number}")

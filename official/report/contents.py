@@ -52,7 +52,11 @@ def _rows(
 
     summaries = list(found.values())
     rows = {
-        "images": [str(one.images) for one in summaries],
+        "images": [str(one.total) for one in summaries],
+    }
+    if any(one.images < one.total for one in summaries):
+        rows["counted below"] = [_counted(one) for one in summaries]
+    rows |= {
         "images without an object": [str(one.empty) for one in summaries],
         "most boxes in an image": [most(one) for one in summaries],
         "objects": [str(sum(one.classes.values())) for one in summaries],
@@ -72,6 +76,12 @@ def _rows(
             str(one.problems.get(problem, 0)) for one in summaries
         ]
     return rows
+
+
+def _counted(summary: box_summary.Summary) -> str:
+    return (
+        "all" if summary.images == summary.total else f"of the first {summary.images}"
+    )
 
 
 def _classes(summaries: list[box_summary.Summary]) -> dict[str, list[str]]:
