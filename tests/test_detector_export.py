@@ -174,6 +174,7 @@ def test_the_description_says_how_boxes_were_chosen(written):
         "anchors": 192,
         "scales_yxhw": [10, 10, 5, 5],
         "score_threshold": 0.3,
+        "file_score_threshold": 0.3,
         "iou_threshold": 0.5,
         "most_per_class": 10,
         "most": 20,

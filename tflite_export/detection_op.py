@@ -100,7 +100,7 @@ def _options(detector: detector_lib.Detector, classes: int) -> bytes:
         "max_classes_per_detection": 1,
         "detections_per_class": detector.per_class,
         "use_regular_nms": True,  # class by class; the other way is an approximation
-        "nms_score_threshold": float(detector.score_threshold),
+        "nms_score_threshold": float(detector.file_score_threshold),
         "nms_iou_threshold": float(detector.iou_threshold),
         "num_classes": classes,
         "y_scale": y_scale,

@@ -129,8 +129,8 @@ def meaning(file: flatbuffer.File, name: str) -> str:
             "boxes_yxyx": "ymin, xmin, ymax, xmax in shares of the image's sides, a "
             "row for each detection, the surest first",
             "class_ids": "index into class_names for each row, as a float",
-            "scores": "score of each row, 0..1; rows of detector.score_threshold and "
-            "more are given, and an app shows those of 0.5, say",
+            "scores": "score of each row, 0..1; rows of detector.file_score_threshold "
+            "and more are given, and an app shows those of 0.5, say",
             "count": "how many rows there are; the others mean nothing",
         }[name]
     if name == "scores":
@@ -160,6 +160,7 @@ def settings(detector: detector_lib.Detector | None) -> dict[str, object] | None
         "anchors": len(detector.anchors),
         "scales_yxhw": list(map(float, detector.scales)),
         "score_threshold": detector.score_threshold,
+        "file_score_threshold": detector.file_score_threshold,
         "iou_threshold": detector.iou_threshold,
         "most_per_class": detector.per_class,
         "most": detector.total,

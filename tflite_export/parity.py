@@ -76,15 +76,21 @@ def keras_predictor(
     It is fed the file's pixels and has the file's output, for either alone moves more
     than 0.1 % of the pixels of a segmentation to another class: rounding resized images
     to 8 bits, and enlarging class ids, which is done by the nearest one, instead of
-    logits. An app does the same whatever it runs; what is compared is the file.
+    logits. Nor does it find what is below the threshold in a file with detections. An
+    app does the same whatever it runs; what is compared is the file.
     """
     finished = task.finish(network, output=spec.output, size=spec.output_size)
+    detector = task.detector
 
     def predict(images: np.ndarray) -> dict[str, np.ndarray]:
         if spec.input_type != "float32":
             images = calibration.to_uint8(images).astype(np.float32)
         outputs = finished.predict_on_batch(images)
-        return {name: np.asarray(value) for name, value in outputs.items()}
+        found = {name: np.asarray(value) for name, value in outputs.items()}
+        if detector is not None and spec.output == "detections":
+            kept = found["scores"] >= detector.file_score_threshold
+            found["scores"] = np.where(kept, found["scores"], 0)
+        return found
 
     return predict
 

@@ -67,6 +67,9 @@ class Detection(base.Task):
             range: below 1 the image is padded, above it is cut. None does nothing.
         mosaic: Makes training images of four, or None.
         score_threshold: Detections below it are dropped.
+        file_score_threshold: The same inside of an exported file with detections: what
+            evaluation counts below it no app shows, and to choose among it takes a
+            phone many times as long as the network (docs/detection.md).
         iou_threshold: Of two detections of a class that overlap more, the one with the
             lower score is dropped.
         detections_per_class: At most so many of one class.
@@ -93,6 +96,7 @@ class Detection(base.Task):
     scale_range: tuple[float, float] | None = None
     mosaic: mosaic_lib.Mosaic | None = None
     score_threshold: float = 0.001
+    file_score_threshold: float = 0.05
     iou_threshold: float = 0.6
     detections_per_class: int = 100
     max_detections: int = 100
@@ -141,6 +145,7 @@ class Detection(base.Task):
         return detector_lib.Detector(
             anchors=self.anchors(),
             score_threshold=self.score_threshold,
+            file_score_threshold=self.file_score_threshold,
             iou_threshold=self.iou_threshold,
             per_class=self.detections_per_class,
             total=self.max_detections,

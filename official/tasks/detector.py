@@ -14,6 +14,7 @@ class Detector:
             sides, in the order of the outputs.
         scales: What ty, tx, th, tw of an encoded box are divided by.
         score_threshold: Below it nothing is a detection.
+        file_score_threshold: The same in a file that makes detections itself.
         iou_threshold: Of two boxes of a class that overlap more, the surer one stays.
         per_class: Most detections of a class in an image.
         total: Most detections in an image.
@@ -22,6 +23,7 @@ class Detector:
     anchors: np.ndarray
     scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     score_threshold: float = 0.3
+    file_score_threshold: float = 0.3
     iou_threshold: float = 0.6
     per_class: int = 100
     total: int = 100
