@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official import bindings, catalog, experiment, gin
 from official.training import checkpoints, preparation, session
@@ -30,6 +31,7 @@ SHRINK = {
     "detection": (
         "dataset = @SyntheticBoxes(height=64, width=64, train_size=4, val_size=2)",
         "export.output_type = 'float32'",
+        "task.max_detections = 5",
     ),
     "classification": (
         "dataset = @SyntheticCrops(side=64, train_size=4, val_size=2)",
@@ -67,8 +69,16 @@ STEPPED = [
 EXPORTED = ("mnv2_cls_imagenet", "mnv3small_seg_camvid", "mnv3_det_coco")
 
 
+@pytest.fixture
+def eager():
+    """Tracing a network for one step takes ten times as long as the step."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.parametrize("name", STEPPED)
-def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path):
+def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path, eager):
     shrunk = _shrunk(name)
     session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
     steps = checkpoints.state(checkpoints.path(tmp_path, "last")).step

@@ -65,3 +65,11 @@ def test_the_model_itself_stays_as_it_is():
     assert [w.path for w in copy.weights] == [w.path for w in network.weights]
     changed = zip(before, copy.get_weights(), strict=True)
     assert any((one != other).any() for one, other in changed)
+
+
+def test_a_network_of_one_convolution_is_prepared():
+    images = keras.Input((4, 4, 3), batch_size=1)
+    model = keras.Model(images, keras.layers.Conv2D(2, 1, name="only")(images))
+    pixels = np.ones((1, 4, 4, 3), np.float32)
+    found = rounding.prepared(model, [pixels]).predict_on_batch(pixels)
+    np.testing.assert_allclose(found, model.predict_on_batch(pixels), atol=0.05)

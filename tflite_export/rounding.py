@@ -89,11 +89,14 @@ def _moments(
     images: Iterable[np.ndarray],
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mean and mean square of each channel that a layer reads, over all images."""
-    probe = keras.Model(model.input, [_channel_moments(x.input) for x in layers])
+    # Flat: of a single pair in a list Keras makes the pair.
+    wanted = [moment for x in layers for moment in _channel_moments(x.input)]
+    probe = keras.Model(model.input, wanted)
     total: list[tuple[np.ndarray, np.ndarray]] = []
     count = 0
     for image in images:
-        found = probe.predict_on_batch(image)
+        values = probe.predict_on_batch(image)
+        found = list(zip(values[::2], values[1::2], strict=True))
         total = total or [
             (np.zeros_like(mean), np.zeros_like(mean)) for mean, _ in found
         ]
