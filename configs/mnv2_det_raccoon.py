@@ -7,8 +7,8 @@ r"""MobileNetV2 with SSDLite on 160 photographs of raccoons.
 The data: https://github.com/datitran/raccoon_dataset, in Pascal VOC's layout.
 
 Measured on 130 / 30 photographs: val AP50 76.8 % (a box that is the same in all
-photographs reaches 59.4 %), of the int8 file (3.82 MB) 74.9 %, which decides no
-detection of 0.5 or more otherwise; 8 minutes on 2 cores (x86-64).
+photographs reaches 59.4 %), of the int8 file (3.82 MB) 74.9 %: outside the gate of one
+point, though every detection of 0.5 or more agrees; 8 minutes on 2 cores (x86-64).
 """
 
 import dataclasses
@@ -24,6 +24,4 @@ def experiment() -> Experiment:
         parent,
         dataset=VOC(data_dir="data/raccoon", classes=("raccoon",)),
         trainer=dataclasses.replace(parent.trainer, epochs=40, evaluate_every=5),
-        # Of the 30 photographs' objects each is 3 points.
-        export=dataclasses.replace(parent.export, max_drop_int8=3.0),
     )
