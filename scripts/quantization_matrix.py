@@ -64,9 +64,27 @@ HEADS = {
     "classifier": ("mnv2_cls_cifar10", "@SyntheticCrops(side=SIZE, DATA)", None),
     "LR-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@LRASPP()"),
     "R-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@RASPP()"),
+    # Norms that lag behind would make of a tower numbers too small for integers.
+    "SSDLite": (
+        "mnv3_det_synthetic",
+        "@SyntheticBoxes(SQUARE, DATA)",
+        f"@SSDLite({NORM})",
+    ),
+    "FPN-lite": (
+        "mnv3_det_synthetic",
+        "@SyntheticBoxes(SQUARE, DATA)",
+        f"@FPNLite({NORM})",
+    ),
 }
 LEVELS = {"MobileNetV3-Small isometric": "C4"}
 """Of networks that have features of one level alone."""
+OF_ONE_LEVEL = {
+    "LR-ASPP": "low_level='LEVEL', high_level='LEVEL'",
+    "R-ASPP": "level='LEVEL'",
+    "SSDLite": "taps=('LEVEL',), extra=(512, 512, 256, 256, 128)",
+    "FPN-lite": "taps=('LEVEL',), coarse=3",
+}
+"""Fields of the heads on such a network."""
 
 IMAGES = 2
 
@@ -95,16 +113,13 @@ def experiment(
         f"quantization = @QuantScheme(observe_steps={max(1, steps // 2)})",
         "export.precisions = ('int8',)",
     ]
-    if component:
+    if name == "mnv3_seg_synthetic":
         settings.append("task.crop_size = None")
         settings.append("task.class_weights = None")
+    if component:
         if backbone in LEVELS:
-            level = LEVELS[backbone]
-            fields = {
-                "LR-ASPP": f"low_level='{level}', high_level='{level}'",
-                "R-ASPP": f"level='{level}'",
-            }[head]
-            component = component.replace("()", f"({fields})")
+            fields = OF_ONE_LEVEL[head].replace("LEVEL", LEVELS[backbone])
+            component = component.replace("(", f"({fields}, ", 1).replace(", )", ")")
         settings.append(f"task.head = {component}")
     for word, value in replaced.items():
         settings = [setting.replace(word, value) for setting in settings]

@@ -9,6 +9,7 @@ import pytest
 
 from official import export_spec, failures
 from official.layers import hard_swish
+from official.quantization import rewrite, scheme
 from tflite_export import calibration, conversion, inference, interpreter, probe
 from tflite_export.targets import base as targets_base
 
@@ -195,3 +196,26 @@ def test_every_module_of_targets_holds_one_target():
     for name in targets_base.names():
         assert isinstance(targets_base.find(name), targets_base.Target)
     assert pathlib.Path(targets_base.__file__).stem not in targets_base.names()
+
+
+def test_each_channel_of_a_constant_bias_keeps_its_own_scale(tmp_path):
+    """As the scores of a detector start, low and all alike."""
+    images = keras.Input((8, 8, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    convolution = keras.layers.Conv2D(
+        4, 1, bias_initializer=keras.initializers.Constant(-4.6), name="scores"
+    )
+    model = keras.Model(images, {"logits": convolution(x)})
+    kernel = np.ones((1, 1, 3, 4), "float32") * (0.01, 0.02, 0.03, 0.04)
+    convolution.set_weights([kernel, convolution.bias.numpy()])
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype("float32")
+    network = scheme.QuantScheme().apply(model)
+    rewrite.observe(network, [pixels])
+    spec = export_spec.Export()
+    built = inference.build(network, spec=spec, precision="int8")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(conversion.convert(built, "int8", spec=spec))
+    (given,) = interpreter.Runner(path)(pixels).values()
+    np.testing.assert_allclose(
+        given, model.predict_on_batch(pixels)["logits"], atol=0.05
+    )

@@ -7,10 +7,18 @@ import keras
 import numpy as np
 import pytest
 
+from official import export_spec
 from official.backbones import convolutions, mobilenet_v2
 from official.heads import fpnlite, ssdlite
-from official.quantization import scheme
-from tflite_export import check, flatbuffer, interpreter
+from official.quantization import rewrite, scheme
+from tflite_export import (
+    check,
+    conversion,
+    flatbuffer,
+    inference,
+    interpreter,
+    op_parity,
+)
 from tflite_export.targets import base as targets_base
 
 # Of the head. Statistics are those of the last batch: one call in training makes them
@@ -66,3 +74,25 @@ def test_a_detector_trains_quantization_aware(head):
     # Boxes and scores have ranges of their own.
     prefix = type(head).__name__.lower()
     assert {f"{prefix}_boxes_range", f"{prefix}_logits_range"} <= ranges
+    # The levels are parts of them, joined in two steps where there are six.
+    assert not any(
+        f"{prefix}_level1_logits" in name for name in ranges if "conv" in name
+    )
+    assert f"{prefix}_logits_coarse_range" not in ranges
+
+
+@every_head
+def test_a_quantization_aware_detector_is_its_file_within_one_step(head, tmp_path):
+    model = targets_base.find("cpu").rewrite(_detector(head), "int8").model
+    network = scheme.QuantScheme().apply(model)
+    images = networks.pixels(8)
+    rewrite.observe(network, [images])
+    spec = export_spec.Export()
+    built = inference.build(network, spec=spec, precision="int8")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(conversion.convert(built, "int8", spec=spec))
+    report = op_parity.compare(path, built, images[:2])
+    assert report.worst <= 1
+    ends = {comparison.layer for comparison in report.comparisons}
+    prefix = type(head).__name__.lower()
+    assert {f"{prefix}_boxes_range", f"{prefix}_logits_range"} <= ends

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from official import export_spec
 from official import graph as graph_lib
@@ -90,7 +91,24 @@ def _clone(
 
     model = graph_lib.rebuild(network, visit, inputs=images)
     graph_lib.copy_weights(network, model)
+    _tell_biases_apart(model)
     return model
+
+
+def _tell_biases_apart(model: keras.Model) -> None:
+    """Moves one value of each bias whose values are all equal, by as little as can be.
+
+    Of such a constant the converter keeps one integer for all channels, in the scale of
+    the first, and so gives every other channel a wrong bias.
+    """
+    for layer in model.layers:
+        bias = getattr(layer, "bias", None)
+        if not isinstance(bias, keras.Variable):
+            continue
+        values = keras.ops.convert_to_numpy(bias).copy()
+        if values[0] != 0 and (values == values[0]).all():
+            values[0] = np.nextafter(values[0], np.float32(0))
+            bias.assign(values)
 
 
 def _on_grid(normalize: keras.layers.Rescaling) -> Callable[[Any], Any]:

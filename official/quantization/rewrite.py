@@ -3,7 +3,7 @@
 Its layers keep names and weights; after each of those that end an op of the file comes
 a layer `<name>_range`. Ranges lie where TFLite has tensors: not between a convolution,
 its norm and its ReLU, which are one op, nor behind ops whose output must have the
-quantization of their input.
+quantization of their input, nor on the parts of a concatenation.
 """
 
 import dataclasses
@@ -220,6 +220,16 @@ class _Rewriting:
         queries = self._found[reader.name].inputs[0]
         return any(tensor is queries for tensor in node.outputs)
 
+    def _joined(self, node: graph.Node) -> bool:
+        """Whether its values go nowhere but into a concatenation.
+
+        TFLite's parts of a concatenation have the quantization of the whole.
+        """
+        reader = node.only_consumer
+        while reader is not None and self._kinds[reader.name] is Kind.SAME:
+            reader = self._found[reader.name].only_consumer
+        return isinstance(reader, keras.layers.Concatenate)
+
     def _follows_kernel(self, node: graph.Node, makers: Mapping[int, str]) -> bool:
         """Whether it can be folded into a convolution before it."""
         source = makers.get(id(node.inputs[0]))
@@ -239,7 +249,7 @@ class _Rewriting:
             # The images of a network that does not scale pixels itself.
             args = (self._ranged(args[0], "images"), *args[1:])
         outputs = self._layer(node, kind)(*args, **kwargs)
-        if kind in _OWN_RANGES or self._open[node.name]:
+        if kind in _OWN_RANGES or self._open[node.name] or self._joined(node):
             return outputs
         fixed = rules.fixed_range(node.operation)
         return self._ranged(outputs, node.name, fixed=fixed)
