@@ -249,9 +249,11 @@ class _Rewriting:
             # The images of a network that does not scale pixels itself.
             args = (self._ranged(args[0], "images"), *args[1:])
         outputs = self._layer(node, kind)(*args, **kwargs)
-        if kind in _OWN_RANGES or self._open[node.name] or self._joined(node):
-            return outputs
         fixed = rules.fixed_range(node.operation)
+        if kind in _OWN_RANGES or self._open[node.name]:
+            return outputs
+        if fixed is None and self._joined(node):
+            return outputs
         return self._ranged(outputs, node.name, fixed=fixed)
 
     def _ranged(
