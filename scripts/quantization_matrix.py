@@ -6,14 +6,16 @@
 Each pair trains some steps on synthetic pictures under a quantization scheme, is
 exported to int8, and held to the following: no float tensor in the file; every op,
 given the file's own inputs, within one step of the fake-quantized Keras model on every
-element. Prints a table with the delegate's partitions and the latency on one thread;
-the last line is JSON. Pairs that are in `OUT/matrix.json` already are not repeated.
+element. Prints a table with the delegate's partitions and, when all files are there,
+the latency of all of them in one interleaved run on one thread; the last line is JSON.
+Pairs that are in `OUT/matrix.json` already are not repeated; the files stay in `OUT`.
 """
 
 import argparse
 import dataclasses
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,13 +128,13 @@ def experiment(
     return experiment_lib.load(name, settings=settings)
 
 
-def measure(trained: "experiment_lib.Experiment") -> dict[str, Any]:
-    """Trains, exports, compares; the figures of a pair."""
+def measure(trained: "experiment_lib.Experiment", kept: pathlib.Path) -> dict[str, Any]:
+    """Trains, exports to the file `kept`, compares; the figures of a pair."""
     import numpy as np
 
     from official.data import pipeline
     from official.training import checkpoints, preparation, session
-    from tflite_export import benchmark, export, flatbuffer, inference, op_parity
+    from tflite_export import export, flatbuffer, inference, op_parity, probe
 
     with tempfile.TemporaryDirectory(prefix="matrix_") as name:
         folder = pathlib.Path(name)
@@ -151,8 +153,8 @@ def measure(trained: "experiment_lib.Experiment") -> dict[str, Any]:
             for example in examples
         ]
         parity = op_parity.compare(path, built, images)
-        (figures,) = benchmark.measure([path])
-        file = flatbuffer.read(path)
+        shutil.copyfile(path, kept)
+    probed, file = probe.run(kept), flatbuffer.read(kept)
     worst = max(parity.comparisons, key=lambda c: (c.worst, -c.exact))
     return {
         "ops": len(file.ops),
@@ -161,21 +163,21 @@ def measure(trained: "experiment_lib.Experiment") -> dict[str, Any]:
         "worst_layer": worst.layer,
         "exact": parity.exact,
         "within": [c.layer for c in parity.comparisons if c.worst > 1],
-        "partitions": figures.partitions,
-        "outside": figures.outside,
-        "size": figures.size,
-        "latency_ms": figures.latency_ms,
+        "partitions": probed.partitions,
+        "outside": probed.outside,
+        "size": file.size,
     }
 
 
 def row(pair: str, found: dict[str, Any]) -> str:
     if "failure" in found:
         return f"| {pair} | {found['failure']} | | | | | |"
+    latency = f"{found['latency_ms']:.2f} ms" if "latency_ms" in found else "..."
     outside = ", ".join(f"{n} {op}" for op, n in found["outside"].items()) or "-"
     return (
         f"| {pair} | {found['ops']} | {found['worst']} | "
         f"{100 * found['exact']:.2f} % | {found['partitions']} | {outside} | "
-        f"{found['latency_ms']:.2f} ms |"
+        f"{latency} |"
     )
 
 
@@ -214,15 +216,35 @@ def main() -> None:
             print(row(pair, found), flush=True)
         else:
             print(row(pair, done["pairs"][pair]), flush=True)
+    _time(done["pairs"], out)
+    report.write_text(json.dumps(done, indent=1) + "\n")
+    print()
+    for pair in pairs:
+        if pair in done["pairs"]:
+            print(row(pair, done["pairs"][pair]))
     print(json.dumps({p: done["pairs"].get(p) for p in pairs}))
     if any(done["pairs"].get(p, {"worst": 99})["worst"] > 1 for p in pairs):
         sys.exit("not every op of every file is within one step")
+
+
+def _file(pair: str, out: pathlib.Path) -> pathlib.Path:
+    return out / (pair.replace(", ", "_").replace(" ", "_") + ".tflite")
+
+
+def _time(pairs: dict[str, dict[str, Any]], out: pathlib.Path) -> None:
+    """Adds the latency to each pair, all measured in turns."""
+    from tflite_export import benchmark
+
+    measured = benchmark.measure([_file(pair, out) for pair in pairs])
+    for found, figures in zip(pairs.values(), measured, strict=True):
+        found["latency_ms"] = figures.latency_ms
 
 
 def _in_child(pair: str, given: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own, for the sake of memory."""
     command = [sys.executable, __file__, f"--pair={pair}", f"--size={given.size}"]
     command += [f"--width={given.width}", f"--steps={given.steps}"]
+    command += [f"--out={given.out}"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or ["no reason given"]
@@ -239,7 +261,8 @@ def _child(given: argparse.Namespace) -> None:
         backbone, head, size=given.size, width=given.width, steps=given.steps
     )
     trained = dataclasses.replace(trained, init_from=None)
-    print(json.dumps(measure(trained)))
+    kept = _file(given.pair, pathlib.Path(given.out))
+    print(json.dumps(measure(trained, kept)))
 
 
 if __name__ == "__main__":
