@@ -8,6 +8,7 @@ the keys below; a key that a dataset cannot fill is absent.
 | `image` | uint8 `[H, W, 3]` | RGB, upright |
 | `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
 | `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: none |
+| `thing_ids` | int32 `[T]` | the classes that are things, if any; added by the pipeline |
 | `label` | int32 `[]` | class of the whole image, -1 where unlabelled |
 | `labels` | float32 `[num_classes]` | 1: the image has the class, 0: not, -1: unknown |
 | `boxes` | float32 `[N, 4]` | ymin, xmin, ymax, xmax in pixels |

@@ -1,0 +1,103 @@
+"""How a panoptic network is taught, and how its outputs are read."""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+
+from official.heads import base as heads_base
+from official.tasks import base
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class Segments(NamedTuple):
+    """What an image is made of.
+
+    Attributes:
+        panoptic: int32 `[H, W]`, panoptic ids (`official.ops.panoptic`).
+        ids: int32 `[S]`, those that occur, `VOID` not among them.
+        scores: float32 `[S]`, in [0, 1].
+    """
+
+    panoptic: np.ndarray
+    ids: np.ndarray
+    scores: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method(abc.ABC):
+    """What is particular to the outputs of a kind of head."""
+
+    @property
+    @abc.abstractmethod
+    def output_forms(self) -> tuple[str, ...]:
+        """What a file can give; of `official.export_spec.OUTPUTS`."""
+
+    @abc.abstractmethod
+    def require(self, head: heads_base.PanopticHead) -> None:
+        """Raises a ValueError if this is not the method for a head."""
+
+    @abc.abstractmethod
+    def targets(
+        self,
+        semantic: "tf.Tensor",
+        instance: "tf.Tensor",
+        thing_ids: "tf.Tensor",
+        *,
+        stride: int,
+    ) -> base.Targets:
+        """Training targets of an image; runs in `tf.data`.
+
+        Args:
+            semantic: int32 `[H, W]`, class ids.
+            instance: int32 `[H, W]`, from 1; 0 for stuff and crowds.
+            thing_ids: int32 `[T]`.
+            stride: Of the outputs of the head.
+        """
+
+    def assign(
+        self,
+        targets: base.Targets,
+        outputs: Mapping[str, Any],
+        *,
+        mean: Callable[[Any], Any],
+    ) -> base.Targets:
+        """See `base.Task.assign`."""
+        del outputs, mean
+        return targets
+
+    @abc.abstractmethod
+    def losses(
+        self, head: heads_base.PanopticHead
+    ) -> dict[str, keras.losses.Loss]:
+        """See `base.Task.losses`."""
+
+    @abc.abstractmethod
+    def finish(self, network: keras.Model, *, output: str) -> keras.Model:
+        """See `base.Task.finish`; the form is one of `output_forms`."""
+
+    @abc.abstractmethod
+    def read(
+        self,
+        outputs: Mapping[str, np.ndarray],
+        *,
+        size: base.Size,
+        thing_ids: tuple[int, ...],
+    ) -> Segments:
+        """The segments of an image.
+
+        Args:
+            outputs: Of the network or of a file, without the batch axis.
+            size: Of the image.
+            thing_ids: Classes that are things.
+        """
+
+
+def subsampled(labels: "tf.Tensor", stride: int) -> "tf.Tensor":
+    """A label map at a stride: the pixel in the middle of each cell."""
+    return labels[stride // 2 :: stride, stride // 2 :: stride]
