@@ -306,6 +306,8 @@ def test_classes_have_names_and_colors(dataset):
     assert dataset.num_classes == len(dataset.class_names) >= 1
     assert len(set(dataset.class_names)) == dataset.num_classes
     assert len(dataset.palette) == dataset.num_classes
+    assert list(dataset.thing_ids) == sorted(set(dataset.thing_ids))
+    assert set(dataset.thing_ids) <= set(range(dataset.num_classes))
     for color in dataset.palette:
         assert len(color) == 3
         assert all(0 <= value <= 255 for value in color)
@@ -340,6 +342,19 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
             allowed = {*range(dataset.num_classes), base.IGNORE_LABEL}
             assert set(np.unique(labels).tolist()) <= allowed
             assert (labels != base.IGNORE_LABEL).any()
+        assert ("instance" in example) == bool(dataset.thing_ids)
+        if "instance" in example:
+            _assert_instances(example, dataset.thing_ids)
+
+
+def _assert_instances(example, thing_ids):
+    semantic, instance = example["semantic"], example["instance"]
+    assert instance.dtype == np.int32
+    assert instance.shape == semantic.shape
+    assert instance.min() >= 0
+    numbers = np.unique(instance[instance > 0])
+    classes = [np.unique(semantic[instance == number]) for number in numbers]
+    assert all(len(ids) == 1 and ids[0] in thing_ids for ids in classes)
 
 
 BOX_KEYS = {"box_classes", "box_kinds", "box_areas"}
