@@ -126,8 +126,8 @@ class Dataset(abc.ABC):
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
 
-    def image_numbers(self, split: str) -> Mapping[str, int]:
-        """The source's own numbers of images by `image_id`; empty if it has none.
+    def image_numbers(self, split: str) -> Mapping[str, int | str]:
+        """The source's own ids of images by `image_id`; empty if it has none.
 
         Raises:
             failures.DataError: As `size`.

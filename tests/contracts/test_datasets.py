@@ -222,6 +222,50 @@ def _coco_detection(folder):
     return {"data_dir": str(folder)}
 
 
+def _coco_panoptic(folder):
+    images, annotations = [], []
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        name = {"id": 10 + index, "file_name": f"{index}.png"}
+        images.append(name | dict(zip(("height", "width"), labels.shape, strict=True)))
+        # Class 0 is one thing above the fourth row and another, a crowd, from it on.
+        ids = np.array([300, 70_000, 7, 0])[_segments(labels)]
+        colors = np.stack([ids % 256, ids // 256 % 256, ids // 256**2], axis=-1)
+        _save(colors.astype(np.uint8), folder / f"annotations/panoptic/{index}.png")
+        segments = [
+            {
+                "id": 300,
+                "category_id": 3,
+                "iscrowd": 0,
+                "area": 1,
+                "bbox": [0, 0, 1, 1],
+            },
+            {"id": 70_000, "category_id": 3, "iscrowd": 1},
+            {"id": 7, "category_id": 7, "iscrowd": 0},
+        ]
+        annotations.append(
+            {
+                "image_id": 10 + index,
+                "file_name": f"{index}.png",
+                "segments_info": segments,
+            }
+        )
+    categories = [
+        {"id": 7, "name": "b", "isthing": 0},
+        {"id": 3, "name": "a", "isthing": 1},
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = folder / "annotations" / f"panoptic_{SPLIT}.json"
+    path.write_text(json.dumps(content))
+    return {"data_dir": str(folder), "maps": "annotations/panoptic"}
+
+
+def _segments(labels):
+    """Of `_pictures`: 0 and 1 for class 0 above row 4 and below, 2 for class 1, or 3."""
+    rows = np.arange(len(labels))[:, None]
+    return np.select([labels == 255, labels == 1, rows < 4], [3, 2, 0], 1)
+
+
 def _voc(folder):
     names = []
     for index, image, _ in _pictures():
@@ -245,6 +289,7 @@ def _voc(folder):
 FIXTURES = {
     "BoxList": _box_list,
     "COCODetection": _coco_detection,
+    "COCOPanoptic": _coco_panoptic,
     "Cityscapes": _cityscapes,
     "ImageFolder": _image_folder,
     "ImageList": _image_list,
