@@ -77,6 +77,21 @@ def require_same_size(image: np.ndarray, labels: np.ndarray, *, path: object) ->
         )
 
 
+def upright(labels: np.ndarray, orientation: int) -> np.ndarray:
+    """A map `[H, W, ...]` of stored pixels, turned as EXIF says of the image.
+
+    Args:
+        orientation: As `decoding.Header` has it.
+    """
+    if orientation >= 5:
+        labels = labels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        labels = labels[::-1]
+    if orientation in (2, 3, 6, 7):
+        labels = labels[:, ::-1]
+    return np.ascontiguousarray(labels)
+
+
 def _ranges(numbers: Sequence[int] | Mapping[int, int]) -> str:
     """ "0..10, 255" for 0 to 10 and 255."""
     runs: list[list[int]] = []

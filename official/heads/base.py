@@ -64,3 +64,13 @@ class PanopticHead(Head):
     @abc.abstractmethod
     def stride(self) -> int:
         """Of those outputs that are maps, in pixels."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Of the outputs that losses count, see `official.losses.panoptic`."""
+        return ("",)
+
+    @property
+    def semantic_prefixes(self) -> tuple[str, ...]:
+        """Of those among them that have "semantic_logits"."""
+        return ("",)

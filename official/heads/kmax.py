@@ -89,8 +89,11 @@ class KMaX(base.PanopticHead):
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Of the outputs that losses count: the last, and those of the layers."""
         return ("", *(f"aux{i}_" for i in range(1, sum(self.layers) + 1)))
+
+    @property
+    def semantic_prefixes(self) -> tuple[str, ...]:
+        return self.prefixes[: self.relaxed + 1]
 
     def __call__(
         self, features: backbones_base.Features, num_classes: int

@@ -15,7 +15,7 @@ def write(
     run_dir: pathlib.Path,
     found: Iterable[dict[str, Any]] | None,
     *,
-    image_numbers: Mapping[str, int] = types.MappingProxyType({}),
+    image_numbers: Mapping[str, int | str] = types.MappingProxyType({}),
     category_ids: Sequence[int] = (),
 ) -> None:
     """Writes `FILE`, one record a line; without records removes that of before.
@@ -38,7 +38,7 @@ def write(
 
 def _translated(
     record: dict[str, Any],
-    image_numbers: Mapping[str, int],
+    image_numbers: Mapping[str, int | str],
     category_ids: Sequence[int],
 ) -> dict[str, Any]:
     image, category = record["image_id"], record["category_id"]

@@ -222,6 +222,50 @@ def _coco_detection(folder):
     return {"data_dir": str(folder)}
 
 
+def _coco_panoptic(folder):
+    images, annotations = [], []
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        name = {"id": 10 + index, "file_name": f"{index}.png"}
+        images.append(name | dict(zip(("height", "width"), labels.shape, strict=True)))
+        # Class 0 is one thing above the fourth row and another, a crowd, from it on.
+        ids = np.array([300, 70_000, 7, 0])[_segments(labels)]
+        colors = np.stack([ids % 256, ids // 256 % 256, ids // 256**2], axis=-1)
+        _save(colors.astype(np.uint8), folder / f"annotations/panoptic/{index}.png")
+        segments = [
+            {
+                "id": 300,
+                "category_id": 3,
+                "iscrowd": 0,
+                "area": 1,
+                "bbox": [0, 0, 1, 1],
+            },
+            {"id": 70_000, "category_id": 3, "iscrowd": 1},
+            {"id": 7, "category_id": 7, "iscrowd": 0},
+        ]
+        annotations.append(
+            {
+                "image_id": 10 + index,
+                "file_name": f"{index}.png",
+                "segments_info": segments,
+            }
+        )
+    categories = [
+        {"id": 7, "name": "b", "isthing": 0},
+        {"id": 3, "name": "a", "isthing": 1},
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = folder / "annotations" / f"panoptic_{SPLIT}.json"
+    path.write_text(json.dumps(content))
+    return {"data_dir": str(folder), "maps": "annotations/panoptic"}
+
+
+def _segments(labels):
+    """Of `_pictures`: 0 and 1 for class 0 above row 4 and below, 2 for class 1, or 3."""
+    rows = np.arange(len(labels))[:, None]
+    return np.select([labels == 255, labels == 1, rows < 4], [3, 2, 0], 1)
+
+
 def _voc(folder):
     names = []
     for index, image, _ in _pictures():
@@ -245,6 +289,7 @@ def _voc(folder):
 FIXTURES = {
     "BoxList": _box_list,
     "COCODetection": _coco_detection,
+    "COCOPanoptic": _coco_panoptic,
     "Cityscapes": _cityscapes,
     "ImageFolder": _image_folder,
     "ImageList": _image_list,
@@ -306,6 +351,8 @@ def test_classes_have_names_and_colors(dataset):
     assert dataset.num_classes == len(dataset.class_names) >= 1
     assert len(set(dataset.class_names)) == dataset.num_classes
     assert len(dataset.palette) == dataset.num_classes
+    assert list(dataset.thing_ids) == sorted(set(dataset.thing_ids))
+    assert set(dataset.thing_ids) <= set(range(dataset.num_classes))
     for color in dataset.palette:
         assert len(color) == 3
         assert all(0 <= value <= 255 for value in color)
@@ -340,6 +387,19 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
             allowed = {*range(dataset.num_classes), base.IGNORE_LABEL}
             assert set(np.unique(labels).tolist()) <= allowed
             assert (labels != base.IGNORE_LABEL).any()
+        assert ("instance" in example) == bool(dataset.thing_ids)
+        if "instance" in example:
+            _assert_instances(example, dataset.thing_ids)
+
+
+def _assert_instances(example, thing_ids):
+    semantic, instance = example["semantic"], example["instance"]
+    assert instance.dtype == np.int32
+    assert instance.shape == semantic.shape
+    assert instance.min() >= 0
+    numbers = np.unique(instance[instance > 0])
+    classes = [np.unique(semantic[instance == number]) for number in numbers]
+    assert all(len(ids) == 1 and ids[0] in thing_ids for ids in classes)
 
 
 BOX_KEYS = {"box_classes", "box_kinds", "box_areas"}
