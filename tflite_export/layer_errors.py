@@ -248,7 +248,13 @@ def _own_functions(
     for index, name in pairs.items():
         sources = dict.fromkeys(tensors.sources(index, set(known)))
         given = [(source, known[source]) for source in sources]
-        function = keras.Function([t for _, t in given], network.outputs[name])
+        try:
+            function = keras.Function([t for _, t in given], network.outputs[name])
+        except ValueError:
+            # Part of it, or all, is made of what is constant in the file (learned
+            # queries), and in the network of a layer that reads the size of a batch.
+            given = [*given, (tensors.input.index, network.input)]
+            function = keras.Function([t for _, t in given], network.outputs[name])
         functions[index] = (function, given)
     return functions
 

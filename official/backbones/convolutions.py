@@ -77,9 +77,7 @@ def conv_norm(
         kernel_initializer=kernel_initializer(),
         name=f"{name}_conv",
     )(features)
-    return _finished(
-        features, norm=norm, activation=activation, name=name, gamma=gamma
-    )
+    return _finished(features, norm=norm, activation=activation, name=name, gamma=gamma)
 
 
 def depthwise_norm(

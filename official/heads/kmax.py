@@ -35,7 +35,7 @@ class KMaX(base.PanopticHead):
     Attributes:
         pixels: The pixel decoder.
         decoder: Layers of the transformer decoder.
-        layers: How many of them read each level of the pixel decoder, from the coarsest;
+        layers: How many of them read each level of the pixels, from the coarsest;
             the finest is for the masks alone, unless a fourth number says otherwise.
         slots: N.
         relaxed: How many of the first layers have a semantic branch for ReMaX.

@@ -10,6 +10,7 @@ from official.backbones import convolutions, fields
 from official.heads import maps
 from official.layers import axial_attention
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PixelDecoder(abc.ABC):
     """Adds layers to a graph; one map for each tap, from the finest to the coarsest.

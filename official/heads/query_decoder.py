@@ -175,9 +175,7 @@ class QueryDecoder:
             gamma=1.0 if self.mask_norm else MASK_GAMMA,
             name=f"{name}_mask_kernel",
         )
-        mask_logits = masks.MaskProduct(name=f"{name}_mask_product")(
-            features, kernels
-        )
+        mask_logits = masks.MaskProduct(name=f"{name}_mask_product")(features, kernels)
         if self.mask_norm:
             mask_logits = _normalized(mask_logits, norm, f"{name}_mask")
         class_logits = keras.layers.Conv2D(

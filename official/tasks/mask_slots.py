@@ -18,6 +18,9 @@ from official.tasks import base, panoptic_merging, panoptic_method
 if TYPE_CHECKING:
     import tensorflow as tf
 
+_SURE = 10.0
+"""Logit of the slot of a pixel where a file gives no other."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReMaX:
@@ -135,9 +138,7 @@ class MaskSlots(panoptic_method.Method):
         )
         segments = tf.reshape(tf.gather(ranks, places), tf.shape(keys))
         classes = tf.gather(found, order[:last]) % (data_base.IGNORE_LABEL + 1)
-        classes = tf.pad(
-            classes, [[0, self.max_segments - last]], constant_values=-1
-        )
+        classes = tf.pad(classes, [[0, self.max_segments - last]], constant_values=-1)
         return {
             "segments": tf.ensure_shape(
                 tf.where(segments < last, segments, -1), semantic.shape
@@ -206,5 +207,12 @@ class MaskSlots(panoptic_method.Method):
         *,
         size: base.Size,
         thing_ids: tuple[int, ...],
-    ) -> panoptic_method.Segments:
-        return self.merging(outputs, size=size, thing_ids=thing_ids)
+    ) -> panoptic_merging.Segments:
+        class_logits = outputs["class_logits"]
+        if "slots" in outputs:
+            # What is left of the logits is which was the largest.
+            slots = np.arange(len(class_logits)) == outputs["slots"][..., None]
+            mask_logits = _SURE * slots.astype(np.float32)
+        else:
+            mask_logits = outputs["mask_logits"]
+        return self.merging(mask_logits, class_logits, size=size, thing_ids=thing_ids)

@@ -9,7 +9,7 @@ import numpy as np
 
 from official import failures
 from official.data import base as data_base
-from official.data import panoptic_transforms, transforms
+from official.data import transforms
 from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
 from official.ops import panoptic as panoptic_ids
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FIGURES = ("pq", "pq_things", "pq_stuff", "mean_iou")
 _METRICS = "panoptic"
+# Class and instance of a pixel go through augmentation as one number; padding is
+# `IGNORE_LABEL`, thus of no instance.
+_INSTANCE = data_base.IGNORE_LABEL + 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,6 @@ class Panoptic(base.Task):
         contrast: Largest change of the factor 1.
         saturation: Largest change of the factor 1.
         hue: Largest turn, as a share of the circle.
-        copy_paste: Puts things of one training image into another, or None.
         judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
     """
 
@@ -52,7 +54,6 @@ class Panoptic(base.Task):
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
-    copy_paste: panoptic_transforms.CopyPaste | None = None
     judged_by: str = "pq"
 
     def __post_init__(self):
@@ -122,19 +123,16 @@ class Panoptic(base.Task):
     def _augment(
         self, example: data_base.Example, things: Any, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:
-        image, (semantic, instance) = panoptic_transforms.random_scale_crop(
+        image, labels = transforms.random_scale_crop(
             example["image"],
-            example["semantic"],
-            example["instance"],
+            example["semantic"] + _INSTANCE * example["instance"],
             base_size=self.scaled(self.image_size),
             scale_range=self.scale_range,
             crop_size=self._size(training=True),
             seed=seed,
         )
         if self.flip:
-            image, (semantic, instance) = panoptic_transforms.random_flip(
-                image, semantic, instance, seed=seed
-            )
+            image, labels = transforms.random_flip(image, labels, seed=seed)
         image = transforms.color_jitter(
             image,
             brightness=self.brightness,
@@ -144,16 +142,9 @@ class Panoptic(base.Task):
             seed=seed,
         )
         targets = self.method.targets(
-            semantic, instance, things, stride=self.head.stride
+            labels % _INSTANCE, labels // _INSTANCE, things, stride=self.head.stride
         )
         return image, targets
-
-    def mix(
-        self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
-    ) -> tuple["tf.Tensor", base.Targets]:
-        if self.copy_paste is None:
-            return images, targets
-        return self.copy_paste(images, targets, seed=seed)
 
     def assign(
         self,

@@ -3,30 +3,16 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from official.heads import base as heads_base
-from official.tasks import base
+from official.tasks import base, panoptic_merging
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-
-class Segments(NamedTuple):
-    """What an image is made of.
-
-    Attributes:
-        panoptic: int32 `[H, W]`, panoptic ids (`official.ops.panoptic`).
-        ids: int32 `[S]`, those that occur, `VOID` not among them.
-        scores: float32 `[S]`, in [0, 1].
-    """
-
-    panoptic: np.ndarray
-    ids: np.ndarray
-    scores: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,9 +58,7 @@ class Method(abc.ABC):
         return targets
 
     @abc.abstractmethod
-    def losses(
-        self, head: heads_base.PanopticHead
-    ) -> dict[str, keras.losses.Loss]:
+    def losses(self, head: heads_base.PanopticHead) -> dict[str, keras.losses.Loss]:
         """See `base.Task.losses`."""
 
     @abc.abstractmethod
@@ -88,7 +72,7 @@ class Method(abc.ABC):
         *,
         size: base.Size,
         thing_ids: tuple[int, ...],
-    ) -> Segments:
+    ) -> panoptic_merging.Segments:
         """The segments of an image.
 
         Args:
