@@ -1,10 +1,18 @@
 """Which slot wins at each pixel of an image, from mask logits at a lower resolution.
 
 Logits are enlarged bilinearly, pixel centers at half integers, as TFLite resizes, and
-softmax and argmax are taken of the enlarged ones. Between four neighbours of the small
-map the logarithm of a softmax probability is a concave function of the place: where one
-slot is above a limit at all four, it is in between, and nothing has to be enlarged.
-Only the cells that this leaves open are.
+softmax and argmax are taken of the enlarged ones. Most cells between four neighbours of
+the small map need not be enlarged for that. Within a cell the logits are averages of
+those at its corners, with weights that are the same for all slots, so that
+
+- a difference of two slots' logits stays between those at the corners,
+- the logarithm of a slot's probability, a concave function of such differences, is at
+  least the smallest at the corners,
+- it is at most the slot's logit less the mean of all, less log N, as the logarithm of a
+  sum of N powers is at least the mean of the exponents and log N.
+
+What holds at all four corners on these grounds holds in between. Only the cells that
+this leaves open are enlarged.
 """
 
 # N slots, K cells, R rows and S columns of pixels in a cell
@@ -109,9 +117,9 @@ def claims(
 ) -> Claims:
     """The slots of each pixel.
 
-    Exact, but for rounding and for `means`: inside of cells that were not enlarged the
-    probability is interpolated between those of the neighbours, all of which are at
-    least 1 - `threshold` and `threshold`; so is the true one.
+    Exact, but for rounding and for `means`: in cells that are not enlarged the
+    probability of the slot is taken as interpolated between the corners. It and the
+    true one are at least the smallest at the corners, which is above `threshold`.
 
     Args:
         logits: float32 `[h, w, N]`.
@@ -125,18 +133,20 @@ def claims(
         rows=_Axis.of(logits.shape[0], size[0]),
         columns=_Axis.of(logits.shape[1], size[1]),
     )
-    winner, chance = _winners(logits, counted)
-    # Below 1 - threshold a second slot may be above the threshold.
-    limit = threshold if counted is not None else max(threshold, 1 - threshold)
-    settled, is_open = grid.settled(winner, chance, limit=limit)
-    tally = _Tally.of(settled, grid.interpolated_sums(chance), grid.pixels, logits)
+    places = _places(logits, threshold, counted)
+    settled, is_open = grid.settled(places)
+    tally = _Tally(logits.shape[2])
+    known = settled != NONE
+    sums = grid.interpolated_sums(places.chance)
+    tally.add(settled[known], sums[known], grid.pixels[known])
     # Rows of their own in memory: the flattened map below must be the same pixels.
     first = settled.take(grid.columns.cell, axis=1).take(grid.rows.cell, axis=0)
     flat, doubles = first.reshape(-1), []
     for part in grid.parts(logits, is_open):
         found = _decided(part.logits, threshold, counted)
         flat[part.pixels] = found.slots
-        tally.add(found.slots, found.chances)
+        sure = found.slots != NONE
+        tally.add(found.slots[sure], found.chances[sure])
         tally.add(found.others, found.other_chances)
         doubles.append(Doubles(part.pixels[found.doubled], found.others))
     return Claims(
@@ -175,21 +185,13 @@ class _Grid:
             for column in (columns.low, columns.high)
         )
 
-    def settled(
-        self, winner: np.ndarray, chance: np.ndarray, *, limit: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The slot that has all pixels of a cell, or `NONE`; and which cells are open.
-
-        Args:
-            winner: Slot with the largest logit `[h, w]`.
-            chance: Its probability; 0 for one that claims nothing.
-            limit: What it must be above at all neighbours.
-        """
-        slots = self.corners(winner)
+    def settled(self, places: "_Places") -> tuple[np.ndarray, np.ndarray]:
+        """The slot that has all of a cell, or `NONE`; and which cells are open."""
+        slots = self.corners(places.winner)
         same = np.all([slots[0] == other for other in slots[1:]], axis=0)
-        chances = np.stack(self.corners(chance))
-        ours = same & (chances > limit).all(axis=0)
-        nobody = same & (chances == 0).all(axis=0)
+        ours = same & np.all(self.corners(places.firm), axis=0)
+        dropped = same & np.all(self.corners(places.chance == 0), axis=0)
+        nobody = dropped | np.all(self.corners(places.hopeless), axis=0)
         is_open = ~ours & ~nobody & (self.pixels > 0)
         return np.where(ours, slots[0], NONE).astype(np.int16), is_open
 
@@ -246,23 +248,31 @@ class _Tally:
         self.areas = np.zeros(slots, np.int64)
         self.sums = np.zeros(slots)
 
-    @classmethod
-    def of(cls, settled, sums, pixels, logits) -> "_Tally":
-        tally = cls(logits.shape[2])
-        known = settled != NONE
-        tally._add(settled[known], sums[known], pixels[known])
-        return tally
-
-    def add(self, slots: np.ndarray, chances: np.ndarray) -> None:
-        """Pixels of slots, `NONE` among them, with their probabilities."""
-        known = slots != NONE
-        self._add(slots[known], chances[known], None)
-
-    def _add(self, slots, chances, pixels) -> None:
+    def add(
+        self, slots: np.ndarray, sums: np.ndarray, pixels: np.ndarray | None = None
+    ) -> None:
+        """Some pixels of each slot (without `pixels` one) with their probabilities."""
         count = len(self.areas)
         areas = np.bincount(slots, weights=pixels, minlength=count)
         self.areas += areas.astype(np.int64)
-        self.sums += np.bincount(slots, weights=chances, minlength=count)
+        self.sums += np.bincount(slots, weights=sums, minlength=count)
+
+
+class _Places(NamedTuple):
+    """What is known at each place of the small map; all `[h, w]`.
+
+    Attributes:
+        winner: The slot with the largest logit, int16.
+        chance: Its probability; 0 if it is not counted.
+        firm: It is above the threshold, and nobody else could be between places like
+            this one.
+        hopeless: Nobody could be above the threshold between places like this one.
+    """
+
+    winner: np.ndarray
+    chance: np.ndarray
+    firm: np.ndarray
+    hopeless: np.ndarray
 
 
 class _Decided(NamedTuple):
@@ -275,21 +285,45 @@ class _Decided(NamedTuple):
     other_chances: np.ndarray
 
 
-def _winners(
-    logits: np.ndarray, counted: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The slot with the largest logit at each place, int16, and its probability."""
+def _places(
+    logits: np.ndarray, threshold: float, counted: np.ndarray | None
+) -> _Places:
     height, width, slots = logits.shape
-    winner = np.empty((height, width), np.int16)
-    chance = np.empty((height, width), np.float32)
+    places = _Places(
+        *(
+            np.empty((height, width), kind)
+            for kind in (np.int16, np.float32, np.bool_, np.bool_)
+        )
+    )
     step = max(1, _CHUNK // (width * slots))
     for top in range(0, height, step):
-        best, _, chances = _softmax(
-            logits[top : top + step].reshape(-1, slots), counted
-        )
-        winner[top : top + step] = best.reshape(-1, width)
-        chance[top : top + step] = chances.reshape(-1, width)
-    return winner, chance
+        part = logits[top : top + step].reshape(-1, slots)
+        for whole, values in zip(
+            places, _looked_at(part, threshold, counted), strict=True
+        ):
+            whole[top : top + step] = values.reshape(-1, width)
+    return places
+
+
+def _looked_at(
+    logits: np.ndarray, threshold: float, counted: np.ndarray | None
+) -> _Places:
+    """Of logits `[P, N]`; all `[P]`."""
+    best, powers, chance = _softmax(logits, counted)
+    firm = chance > threshold
+    if counted is None and threshold < 0.5:
+        # With less than 1 - threshold the first leaves enough for a second, whose
+        # logit then is less than this below the first's.
+        leaving = np.flatnonzero(firm & (chance < 1 - threshold))
+        left = powers[leaving]
+        left[np.arange(len(leaving)), best[leaving]] = 0
+        firm[leaving] = left.max(axis=1) <= threshold / (1 - threshold)
+    weights = np.ones(logits.shape[1]) if counted is None else counted
+    count = max(int(weights.sum()), 1)
+    mean = logits @ (weights / count).astype(np.float32)
+    largest = np.take_along_axis(logits, best[:, None], axis=-1)[:, 0]
+    hopeless = largest - mean < np.log(count * threshold)
+    return _Places(best, chance, firm, hopeless)
 
 
 def _softmax(
