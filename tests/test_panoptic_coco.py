@@ -93,6 +93,7 @@ def test_segments_become_classes_and_instances(tmp_path):
         ),
         ("annotations/panoptic_val2017.json", "val2017/a.png", "panoptic_val2017"),
         ("panoptic_valid.json", "valid/a.png", "panoptic_valid"),
+        ("ade20k_panoptic_val.json", "images/validation/a.png", "ade20k_panoptic_val"),
     ],
 )
 def test_files_are_found_where_others_keep_them(tmp_path, path, image, maps):
@@ -100,6 +101,11 @@ def test_files_are_found_where_others_keep_them(tmp_path, path, image, maps):
     (tmp_path / path).with_suffix("").rename(tmp_path / maps)
     assert dataset.size("val") == 1
     assert _only(dataset, "val")["instance"].max() == 2
+
+
+def test_the_training_images_of_ade20k_are_found(tmp_path):
+    path = "ade20k_panoptic_train.json"
+    assert _write(tmp_path, path=path, image="images/training/a.png").size("train") == 1
 
 
 def test_a_segment_without_a_pixel_is_nowhere(tmp_path):

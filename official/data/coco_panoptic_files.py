@@ -13,10 +13,15 @@ _ANNOTATIONS = (
     "panoptic_{split}.json",
     "panoptic_{split}2017.json",
     "gtFine/cityscapes_panoptic_{split}.json",  # made by cityscapesScripts
+    "ade20k_panoptic_{split}.json",  # made by Mask2Former's scripts
     "annotations/{split}.json",
     "{split}.json",
 )
-_IMAGES = (*coco_files.IMAGES, "leftImg8bit/{split}")
+_IMAGES = (
+    *coco_files.IMAGES,
+    "leftImg8bit/{split}",
+    "images/{split}ing",  # ADE20K: training, and validation by its other name
+)
 """Where they are looked for, in this order."""
 
 _CITYSCAPES_END = "_leftImg8bit.png"

@@ -73,3 +73,11 @@ def labels(
             "export both again (0 is for pixels without a segment)"
         )
     return classes[places], instances[places]
+
+
+def consecutive(instances: np.ndarray) -> np.ndarray:
+    """Numbers int32 `[H, W]`, in their order from 1 without gaps; 0 stays."""
+    found = np.zeros(instances.shape, np.int32)
+    inside = instances > 0
+    found[inside] = 1 + np.unique(instances[inside], return_inverse=True)[1]
+    return found

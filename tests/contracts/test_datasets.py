@@ -38,6 +38,32 @@ def _cityscapes(folder):
     return {"data_dir": str(folder)}
 
 
+def _cityscapes_panoptic(folder):
+    for index, image, labels in _pictures(numbers=(26, 7)):
+        stem = f"ulm/ulm_{index:06}_000019"
+        _save(image, folder / "leftImg8bit" / SPLIT / f"{stem}_leftImg8bit.png")
+        numbers = np.array([26_003, 26, 7, 4], np.uint16)[_segments(labels, 7)]
+        _save(numbers, folder / "gtFine" / SPLIT / f"{stem}_gtFine_instanceIds.png")
+    return {"data_dir": str(folder)}
+
+
+def _panoptic_folder(folder):
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        _save(labels, folder / "labels" / SPLIT / f"{index}.png")
+        numbers = np.array([3, 0, 3, 0], np.uint16)[_segments(labels, 1)]
+        _save(numbers, folder / "instances" / SPLIT / f"{index}.png")
+    content = {"classes": ["thing", "stuff"], "things": ["thing"]}
+    (folder / "classes.json").write_text(json.dumps(content))
+    return {"data_dir": str(folder)}
+
+
+def _segments(labels, stuff):
+    """Of `_pictures`: things above row 4 are 0, a crowd below 1, stuff 2, others 3."""
+    rows = np.arange(len(labels))[:, None]
+    return np.select([labels == 255, labels == stuff, rows < 4], [3, 2, 0], 1)
+
+
 def _mask_folder(folder):
     for index, image, labels in _pictures():
         _save(image, folder / "images" / SPLIT / f"{index}.png")
@@ -229,7 +255,7 @@ def _coco_panoptic(folder):
         name = {"id": 10 + index, "file_name": f"{index}.png"}
         images.append(name | dict(zip(("height", "width"), labels.shape, strict=True)))
         # Class 0 is one thing above the fourth row and another, a crowd, from it on.
-        ids = np.array([300, 70_000, 7, 0])[_segments(labels)]
+        ids = np.array([300, 70_000, 7, 0])[_segments(labels, 1)]
         colors = np.stack([ids % 256, ids // 256 % 256, ids // 256**2], axis=-1)
         _save(colors.astype(np.uint8), folder / f"annotations/panoptic/{index}.png")
         segments = [
@@ -260,12 +286,6 @@ def _coco_panoptic(folder):
     return {"data_dir": str(folder), "maps": "annotations/panoptic"}
 
 
-def _segments(labels):
-    """Of `_pictures`: 0 and 1 for class 0 above row 4 and below, 2 for class 1, or 3."""
-    rows = np.arange(len(labels))[:, None]
-    return np.select([labels == 255, labels == 1, rows < 4], [3, 2, 0], 1)
-
-
 def _voc(folder):
     names = []
     for index, image, _ in _pictures():
@@ -291,10 +311,12 @@ FIXTURES = {
     "COCODetection": _coco_detection,
     "COCOPanoptic": _coco_panoptic,
     "Cityscapes": _cityscapes,
+    "CityscapesPanoptic": _cityscapes_panoptic,
     "ImageFolder": _image_folder,
     "ImageList": _image_list,
     "ImageList: several labels": _image_list_of_several,
     "MaskFolder": _mask_folder,
+    "PanopticFolder": _panoptic_folder,
     "Photos": _photos,
     "SyntheticBoxes": lambda _: {"height": 48, "width": 64, "train_size": 4},
     "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
