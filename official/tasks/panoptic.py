@@ -9,7 +9,8 @@ import numpy as np
 
 from official import failures
 from official.data import base as data_base
-from official.data import transforms
+from official.data import copy_paste as copy_paste_lib
+from official.data import panoptic_transforms, transforms
 from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
 from official.ops import panoptic as panoptic_ids
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 FIGURES = ("pq", "pq_things", "pq_stuff", "mean_iou")
 _METRICS = "panoptic"
-# Class and instance of a pixel go through augmentation as one number; padding is
-# `IGNORE_LABEL`, thus of no instance.
-_INSTANCE = data_base.IGNORE_LABEL + 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +40,8 @@ class Panoptic(base.Task):
         contrast: Largest change of the factor 1.
         saturation: Largest change of the factor 1.
         hue: Largest turn, as a share of the circle.
+        copy_paste: Puts segments of one training image into another, or None; only for
+            the method of mask slots.
         judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
     """
 
@@ -54,6 +54,7 @@ class Panoptic(base.Task):
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    copy_paste: copy_paste_lib.CopyPaste | None = None
     judged_by: str = "pq"
 
     def __post_init__(self):
@@ -123,9 +124,11 @@ class Panoptic(base.Task):
     def _augment(
         self, example: data_base.Example, things: Any, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:
+        import tensorflow as tf
+
         image, labels = transforms.random_scale_crop(
             example["image"],
-            example["semantic"] + _INSTANCE * example["instance"],
+            panoptic_transforms.pack(example["semantic"], example["instance"]),
             base_size=self.scaled(self.image_size),
             scale_range=self.scale_range,
             crop_size=self._size(training=True),
@@ -141,10 +144,19 @@ class Panoptic(base.Task):
             hue=self.hue,
             seed=seed,
         )
+        semantic, instance = panoptic_transforms.unpack(labels)
         targets = self.method.targets(
-            labels % _INSTANCE, labels // _INSTANCE, things, stride=self.head.stride
+            semantic, instance, things, stride=self.head.stride
         )
-        return image, targets
+        return image, targets | {"thing_ids": tf.convert_to_tensor(things)}
+
+    def mix(
+        self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
+    ) -> tuple["tf.Tensor", base.Targets]:
+        things = targets.pop("thing_ids")
+        if self.copy_paste is None:
+            return images, targets
+        return self.copy_paste(images, targets, thing_ids=things[0], seed=seed)
 
     def assign(
         self,
