@@ -172,10 +172,7 @@ class COCOPanoptic(indexed.IndexedDataset):
                 "PanopticFolder)"
             )
         stored = segments.numbers(decoding.image(record.map))
-        header = decoding.header(record.image)
-        if stored.shape == header.stored:
-            return label_maps.upright(stored, header.orientation)
-        return stored
+        return label_maps.turned(stored, decoding.header(record.image))
 
 
 @functools.lru_cache(maxsize=4)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official import failures
-from official.data import base
+from official.data import base, decoding
 
 
 def from_numbers(
@@ -77,17 +77,21 @@ def require_same_size(image: np.ndarray, labels: np.ndarray, *, path: object) ->
         )
 
 
-def upright(labels: np.ndarray, orientation: int) -> np.ndarray:
-    """A map `[H, W, ...]` of stored pixels, turned as EXIF says of the image.
+def turned(labels: np.ndarray, header: decoding.Header) -> np.ndarray:
+    """A map `[H, W]` that lies as its image's stored pixels, upright as the image is.
 
     Args:
-        orientation: As `decoding.Header` has it.
+        labels: Of another size than the stored pixels, they are left as they are: they
+            may be upright.
+        header: Of the image.
     """
-    if orientation >= 5:
-        labels = labels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
+    if labels.shape != header.stored:
+        return labels
+    if header.orientation >= 5:
+        labels = labels.T
+    if header.orientation in (3, 4, 7, 8):
         labels = labels[::-1]
-    if orientation in (2, 3, 6, 7):
+    if header.orientation in (2, 3, 6, 7):
         labels = labels[:, ::-1]
     return np.ascontiguousarray(labels)
 

@@ -64,6 +64,12 @@ def _segments(labels, stuff):
     return np.select([labels == 255, labels == stuff, rows < 4], [3, 2, 0], 1)
 
 
+def _colors(labels):
+    """COCO's of segments 300, 70000, which is a crowd, and 7, the stuff."""
+    ids = np.array([300, 70_000, 7, 0])[_segments(labels, 1)]
+    return np.stack([ids % 256, ids // 256 % 256, ids // 256**2], -1).astype(np.uint8)
+
+
 def _mask_folder(folder):
     for index, image, labels in _pictures():
         _save(image, folder / "images" / SPLIT / f"{index}.png")
@@ -177,6 +183,61 @@ def _tfds_boxes(folder):
     return {"name": "tiny_boxes", "data_dir": str(folder)}
 
 
+def _tfds_panoptic(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    image = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+    one = {
+        "id": np.int64,
+        "area": np.int64,
+        "bbox": tfds.features.BBoxFeature(),
+        "label": tfds.features.ClassLabel(names=["a", "b"]),
+        "is_crowd": np.bool_,
+    }
+    found = [
+        {
+            "id": number,
+            "area": 1,
+            "bbox": tfds.features.BBox(0.0, 0.0, 1.0, 1.0),
+            "label": label,
+            "is_crowd": crowd,
+        }
+        for number, label, crowd in (
+            (300, "a", False),
+            (70_000, "a", True),
+            (7, "b", False),
+        )
+    ]
+    examples = [
+        (
+            str(index),
+            {
+                "image": image,
+                "panoptic_image": _colors(labels),
+                "panoptic_objects": found,
+                "image/id": 10 + index,
+            },
+        )
+        for index, image, labels in _pictures()
+    ]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_panoptic",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {
+                "image": image,
+                "panoptic_image": image,
+                "panoptic_objects": tfds.features.Sequence(one),
+                "image/id": np.int64,
+            }
+        ),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+        disable_shuffling=True,
+    )
+    return {"name": "tiny_panoptic", "data_dir": str(folder), "thing_count": 1}
+
+
 def _yolo(folder):
     for index, image, _ in _pictures():
         _save(image, folder / "images" / SPLIT / f"{index}.png")
@@ -254,10 +315,7 @@ def _coco_panoptic(folder):
         _save(image, folder / "images" / SPLIT / f"{index}.png")
         name = {"id": 10 + index, "file_name": f"{index}.png"}
         images.append(name | dict(zip(("height", "width"), labels.shape, strict=True)))
-        # Class 0 is one thing above the fourth row and another, a crowd, from it on.
-        ids = np.array([300, 70_000, 7, 0])[_segments(labels, 1)]
-        colors = np.stack([ids % 256, ids // 256 % 256, ids // 256**2], axis=-1)
-        _save(colors.astype(np.uint8), folder / f"annotations/panoptic/{index}.png")
+        _save(_colors(labels), folder / f"annotations/panoptic/{index}.png")
         segments = [
             {
                 "id": 300,
@@ -324,6 +382,7 @@ FIXTURES = {
     "TFDS": _tfds,
     "TFDS: labels": _tfds_labels,
     "TFDSBoxes": _tfds_boxes,
+    "TFDSPanoptic": _tfds_panoptic,
     "VOC": _voc,
     "WithUnlabeled": _with_unlabeled,
     "YOLO": _yolo,
