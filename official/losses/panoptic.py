@@ -14,20 +14,15 @@ layer): "mask_logits" `[B, h, w, N]`, "class_logits" `[B, N, C + 1]`, void last,
 output is judged at its own size, for which the targets are subsampled, and the sum over
 the prefixes counts. The loss of an image is divided by what is counted in that image,
 so that a batch weighs the same on one replica and on several.
-
-What several losses want of an output is spelled alike (`_Masks`): within one compiled
-step equal operations are merged.
 """
 
 # B batch, P pixels, K segments, N queries, C classes, D features, S sampled pixels
-
-import abc
-from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from official.losses import cross_entropy, relaxation
+from official.losses import masks as masks_lib
 from official.ops import mask_matching, sampling
 from official.ops import segments as segments_lib
 
@@ -35,133 +30,8 @@ FLOOR = 1e-5
 """Least weight of a query, of a mask."""
 
 
-class _Masks(NamedTuple):
-    """The masks of one output and what they are for.
-
-    Attributes:
-        logits: `[B, P, N]`, not relaxed.
-        log_scores: `[B, P, N]`, of each pixel over the queries.
-        segments: int32 `[B, P]`.
-        members: `[B, P, K]`, 1 where a pixel is of a segment.
-        classes: int32 `[B, K]`.
-        slots: int32 `[B, K]`; -1 also where a segment has no pixel at this size.
-        class_logits: `[B, N, C + 1]`.
-    """
-
-    logits: Any
-    log_scores: Any
-    segments: Any
-    members: Any
-    classes: Any
-    slots: Any
-    class_logits: Any
-
-    def own_log_scores(self):
-        """What each pixel gives the query of its segment, and whether it has one."""
-        slots = ops.take_along_axis(self.slots, ops.maximum(self.segments, 0), axis=1)
-        known = ops.logical_and(self.segments >= 0, slots >= 0)
-        own = ops.maximum(slots, 0)[..., None]
-        return ops.take_along_axis(self.log_scores, own, axis=2)[..., 0], known
-
-    def areas(self):
-        """Of each query's mask, on the pixels of segments and on all others, `[B, N]`.
-
-        Masks are summed in one product, for the outputs are large.
-        """
-        inside = ops.cast(self.segments >= 0, "float32")
-        sides = ops.stack([inside, 1 - inside], axis=1)
-        sums = ops.matmul(sides, ops.exp(self.log_scores))
-        return sums[:, 0], sums[:, 1]
-
-    def matched_areas(self):
-        """Of each segment, of its query's mask, and of what they share, `[B, K]`."""
-        own, known = self.own_log_scores()
-        own = ops.where(known, ops.exp(own), 0.0)
-        common = ops.matmul(own[:, None], self.members)[:, 0]
-        slots = ops.maximum(self.slots, 0)
-        mask_areas = ops.take_along_axis(self.areas()[0], slots, axis=1)
-        return ops.sum(self.members, axis=1), mask_areas, common
-
-
-class _MaskLoss(keras.losses.Loss, abc.ABC):
-    def __init__(
-        self,
-        *,
-        prefixes: tuple[str, ...],
-        remask: bool,
-        gate_activation: str,
-        stop_gradient: bool,
-        weight: float,
-        name: str,
-    ):
-        super().__init__(name=name, dtype="float32")
-        if gate_activation not in relaxation.GATES:
-            raise ValueError(
-                f"gate_activation = {gate_activation!r}: must be one of "
-                + ", ".join(map(repr, relaxation.GATES))
-            )
-        self.prefixes = tuple(prefixes)
-        self.remask = remask
-        self.gate_activation = gate_activation
-        self.stop_gradient = stop_gradient
-        self.weight = weight
-
-    def call(self, y_true, y_pred):
-        """Loss of each image, `[B]`."""
-        terms = [self._of(self._masks(y_true, y_pred, name)) for name in self.prefixes]
-        return self.weight * sum(terms[1:], start=terms[0])
-
-    def _masks(self, y_true, y_pred, prefix: str) -> _Masks:
-        # Keras hands integer targets on as floats, and halves as singles.
-        logits = y_pred[f"{prefix}mask_logits"]
-        segments = segments_lib.flat(
-            segments_lib.subsample(
-                ops.cast(y_true["segments"], "int32"), tuple(logits.shape[1:3])
-            )
-        )
-        logits = segments_lib.flat(logits)
-        class_logits = y_pred[f"{prefix}class_logits"]
-        classes = ops.cast(y_true["segment_classes"], "int32")
-        slots = ops.cast(y_true["slots"], "int32")
-        members = segments_lib.members(segments, classes.shape[1])
-        seen = ops.max(members, axis=1) > 0.0
-        relaxed = logits
-        # The head of the final output is what is left at inference: it stays as it is.
-        if self.remask and prefix and f"{prefix}semantic_logits" in y_pred:
-            relaxed = relaxation.relaxed(
-                logits,
-                class_logits,
-                segments_lib.flat(y_pred[f"{prefix}semantic_logits"]),
-                activation=self.gate_activation,
-                stop_gradient=self.stop_gradient,
-            )
-        return _Masks(
-            logits=logits,
-            log_scores=ops.log_softmax(relaxed, axis=-1),
-            segments=segments,
-            members=members,
-            classes=classes,
-            slots=ops.where(ops.logical_and(seen, classes >= 0), slots, -1),
-            class_logits=class_logits,
-        )
-
-    @abc.abstractmethod
-    def _of(self, masks: _Masks):
-        """The loss of one output, `[B]`, before its weight."""
-
-    def get_config(self):
-        return {
-            "prefixes": self.prefixes,
-            "remask": self.remask,
-            "gate_activation": self.gate_activation,
-            "stop_gradient": self.stop_gradient,
-            "weight": self.weight,
-            "name": self.name,
-        }
-
-
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class MaskClassLoss(_MaskLoss):
+class MaskClassLoss(masks_lib.MaskLoss):
     """Cross-entropy of the queries' classes, void of those without a segment.
 
     A query that has a segment weighs by how well its mask fits (dice), any other by the
@@ -208,7 +78,7 @@ class MaskClassLoss(_MaskLoss):
         self.reclass_eta = reclass_eta
         self.alpha = alpha
 
-    def _of(self, masks: _Masks):
+    def _of(self, masks: masks_lib.Masks):
         queries, answers = masks.class_logits.shape[1:]
         owns_BNK = ops.transpose(ops.one_hot(masks.slots, queries), (0, 2, 1))
         classes = ops.one_hot(masks.classes, answers)
@@ -244,11 +114,12 @@ class MaskClassLoss(_MaskLoss):
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class MaskDiceLoss(_MaskLoss):
+class MaskDiceLoss(masks_lib.MaskLoss):
     """Dice loss of the masks of queries with a segment, on the pixels of segments.
 
-    Each weighs by what its query gives the segment's class. The sum over the segments
-    is multiplied with alpha and divided by N.
+    Each weighs by what its query gives the segment's class. The sum over the segments,
+    those that have a pixel at the size of the output, is multiplied with alpha and
+    divided by N.
 
     Args:
         prefixes: Of the outputs that count.
@@ -280,7 +151,7 @@ class MaskDiceLoss(_MaskLoss):
         )
         self.alpha = alpha
 
-    def _of(self, masks: _Masks):
+    def _of(self, masks: masks_lib.Masks):
         areas, mask_areas, common = masks.matched_areas()
         losses = 1 - (2 * common + 1) / (areas + mask_areas + 1)
         # `[B, K, N]`, of which each segment's own query is wanted.
@@ -288,7 +159,8 @@ class MaskDiceLoss(_MaskLoss):
         own = ops.maximum(masks.slots, 0)[..., None]
         scores = ops.take_along_axis(scores, own, axis=2)[..., 0]
         weights = ops.stop_gradient(ops.maximum(scores, FLOOR))
-        losses = ops.where(masks.slots >= 0, weights * losses, 0.0)
+        counted = ops.logical_and(masks.slots >= 0, areas > 0.0)
+        losses = ops.where(counted, weights * losses, 0.0)
         queries = masks.logits.shape[-1]
         return self.alpha / queries * ops.sum(losses, axis=-1)
 
@@ -297,7 +169,7 @@ class MaskDiceLoss(_MaskLoss):
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
-class MaskIdLoss(_MaskLoss):
+class MaskIdLoss(masks_lib.MaskLoss):
     """Cross-entropy of each pixel over the queries, averaged over pixels of segments.
 
     Args:
@@ -327,7 +199,7 @@ class MaskIdLoss(_MaskLoss):
             name=name,
         )
 
-    def _of(self, masks: _Masks):
+    def _of(self, masks: masks_lib.Masks):
         own, known = masks.own_log_scores()
         counted = ops.sum(ops.cast(known, "float32"), axis=-1)
         return -ops.sum(ops.where(known, own, 0.0), axis=-1) / ops.maximum(counted, 1.0)

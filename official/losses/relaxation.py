@@ -37,12 +37,18 @@ def relaxed(
             semantics, as in the paper; without, it is learned, too.
 
     Raises:
-        ValueError: If the activation is not one of `GATES`.
+        ValueError: If the activation is not one of `GATES`, or if masks and semantics
+            are of different sizes.
     """
     if activation not in GATES:
         raise ValueError(
             f"gate_activation = {activation!r}: must be one of "
             + ", ".join(map(repr, GATES))
+        )
+    if semantic_logits.shape[1] != mask_logits.shape[1]:
+        raise ValueError(
+            f"semantic logits of {semantic_logits.shape[1]} pixels for masks of "
+            f"{mask_logits.shape[1]}: ReMask wants them at the size of the masks"
         )
     squash = ops.sigmoid if activation == "sigmoid" else ops.softmax
     classes_BCN = ops.transpose(squash(class_logits[..., :-1]), (0, 2, 1))

@@ -15,10 +15,10 @@ def sample(log_odds, eligible, features, *, count: int):
     2019, https://arxiv.org/abs/1903.06059).
 
     What is drawn depends on nothing but the arguments: the same step gives the same
-    pixels after an interruption, on a replica of any number and on any backend. The
-    noise starts from one fixed table of evenly spread uniform values in random order;
-    each image turns it by an amount of its own, the digits far behind the point of the
-    mean size of its features, which change from step to step while anything is learned.
+    pixels after an interruption, and the images of every replica have pixels of their
+    own. The noise starts from one fixed table of evenly spread uniform values in random
+    order; each image turns it by an amount of its own, late digits of the mean size of
+    its features, which change from step to step while anything is learned.
 
     Args:
         log_odds: `[B, P]`.
@@ -36,7 +36,7 @@ def sample(log_odds, eligible, features, *, count: int):
     # Strictly within (0, 1), where the noise is finite.
     uniform = ops.clip(turned, 1e-6, 1 - 1e-6)
     noise = -ops.log(-ops.log(uniform))
-    keys = ops.where(eligible, log_odds + noise, _NEVER + noise)
+    keys = ops.where(eligible, log_odds + noise, _NEVER)
     return ops.cast(ops.top_k(ops.stop_gradient(keys), count)[1], "int32")
 
 
