@@ -58,18 +58,15 @@ class PanopticMetrics(keras.metrics.Metric):
         self,
         *,
         class_names: tuple[str, ...],
-        thing_ids: tuple[int, ...],
+        thing_ids: tuple[int, ...] | None = None,
         ignore_label: int = 255,
         name: str = "panoptic",
     ):
         super().__init__(name=name)
-        outside = [c for c in thing_ids if not 0 <= c < len(class_names)]
-        if outside:
-            raise ValueError(
-                f"thing_ids {outside} are outside of the {len(class_names)} classes"
-            )
         self.class_names = class_names
-        self.thing_ids = thing_ids
+        self.thing_ids: tuple[int, ...] = ()
+        self._told = thing_ids is not None
+        self._set_things(thing_ids or ())
         self.ignore_label = ignore_label
         self.reset_state()
 
@@ -93,7 +90,8 @@ class PanopticMetrics(keras.metrics.Metric):
             y_true: "semantic" `[B, H, W]`, class ids or `ignore_label`; "instance"
                 `[B, H, W]`, from 1, 0 for stuff and crowds; "size" `[B, 2]`: what part
                 of the maps is image; may hold "image_id" `[B]`, the names for
-                `records`.
+                `records`, and "thing_ids" `[B, T]`, the same for all images, wanted
+                where the metric was not given them.
             y_pred: "panoptic" `[B, H, W]`, panoptic ids, `VOID` where nothing is found;
                 "segment_ids" `[B, S]`, those that occur, padded with -1;
                 "segment_scores" `[B, S]`.
@@ -105,6 +103,8 @@ class PanopticMetrics(keras.metrics.Metric):
         """
         if sample_weight is not None:
             raise ValueError("segments cannot be weighted here")
+        if not self._told:
+            self._set_things(tuple(np.asarray(y_true["thing_ids"])[0].tolist()))
         sizes = np.asarray(y_true["size"])
         for row, (height, width) in enumerate(sizes.tolist()):
             window = (row, slice(height), slice(width))
@@ -125,6 +125,15 @@ class PanopticMetrics(keras.metrics.Metric):
             self._count(truth, prediction, scored)
             self._maps.append(_Map.of(names[row], prediction, scored))
         self._score = None
+
+    def _set_things(self, thing_ids: tuple[int, ...]) -> None:
+        outside = [c for c in thing_ids if not 0 <= c < len(self.class_names)]
+        if outside:
+            raise ValueError(
+                f"thing_ids {outside} are outside of the {len(self.class_names)} "
+                "classes"
+            )
+        self.thing_ids = thing_ids
 
     def _count(
         self, truth: np.ndarray, prediction: np.ndarray, scores: Mapping[int, float]

@@ -22,7 +22,7 @@ def write(
     run_dir: pathlib.Path,
     found: Iterable[dict[str, Any]] | None,
     *,
-    image_numbers: Mapping[str, int] = types.MappingProxyType({}),
+    image_numbers: Mapping[str, int | str] = types.MappingProxyType({}),
     category_ids: Sequence[int] = (),
 ) -> None:
     """Writes `FILE`, one record a line; without records removes that of before.
@@ -65,7 +65,7 @@ def write(
 
 def _translated(
     record: dict[str, Any],
-    image_numbers: Mapping[str, int],
+    image_numbers: Mapping[str, int | str],
     category_ids: Sequence[int],
 ) -> dict[str, Any]:
     def category(each: dict[str, Any]) -> dict[str, int]:
