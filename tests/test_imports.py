@@ -75,7 +75,7 @@ ROWS: list[dict[str, set[str]]] = [
             "official.quantization",
         },
     },
-    {"official.report": {"official.data", "official.tasks"}},
+    {"official.report": {"official.data", "official.ops", "official.tasks"}},
     {
         "official.training": {
             "official.bindings",
