@@ -54,7 +54,7 @@ class AxialAttention(keras.layers.Layer):
         self.key_width = key_width
         self.value_width = value_width
         self.span = span
-        self._norm = {
+        self._norm: dict[str, Any] = {
             "momentum": momentum,
             "epsilon": epsilon,
             "synchronized": synchronized,

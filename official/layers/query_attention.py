@@ -38,7 +38,7 @@ class QueryAttention(keras.layers.Layer):
         super().__init__(**settings)
         self.heads = heads
         self.key_width = key_width
-        self._norm = {
+        self._norm: dict[str, Any] = {
             "momentum": momentum,
             "epsilon": epsilon,
             "synchronized": synchronized,

@@ -168,7 +168,7 @@ class MaskSlots(panoptic_method.Method):
     def losses(self, head: heads_base.PanopticHead) -> dict[str, keras.losses.Loss]:
         prefixes = head.prefixes
         remax = self.remax or ReMaX(remask=False, reclass=0.0)
-        shared = {
+        shared: dict[str, Any] = {
             "prefixes": prefixes,
             "remask": remax.remask,
             "gate_activation": remax.gate,

@@ -11,6 +11,7 @@ from official import failures
 from official.data import base as data_base
 from official.data import copy_paste as copy_paste_lib
 from official.data import panoptic_transforms, transforms
+from official.data.augmentation import color_policy as color_policy_lib
 from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
 from official.ops import panoptic as panoptic_ids
@@ -40,6 +41,7 @@ class Panoptic(base.Task):
         contrast: Largest change of the factor 1.
         saturation: Largest change of the factor 1.
         hue: Largest turn, as a share of the circle.
+        color_policy: What kMaX-DeepLab does to colors, or None.
         copy_paste: Puts segments of one training image into another, or None; only for
             the method of mask slots.
         judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
@@ -54,6 +56,7 @@ class Panoptic(base.Task):
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    color_policy: color_policy_lib.ColorPolicy | None = None
     copy_paste: copy_paste_lib.CopyPaste | None = None
     judged_by: str = "pq"
 
@@ -144,6 +147,8 @@ class Panoptic(base.Task):
             hue=self.hue,
             seed=seed,
         )
+        if self.color_policy is not None:
+            image = self.color_policy(image, seed=seed)
         semantic, instance = panoptic_transforms.unpack(labels)
         targets = self.method.targets(
             semantic, instance, things, stride=self.head.stride
