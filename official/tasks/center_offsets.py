@@ -116,7 +116,9 @@ class CenterOffsets(panoptic_method.Method):
         away = (tf.cast(places, tf.float32) + 0.5) * stride - centers[:, None, None]
         squared = tf.reduce_sum(away**2, axis=-1)
         heights = tf.exp(-squared / (2 * self.sigma**2))
-        inside = tf.reduce_all((places >= 0) & (places < tf.constant(size)), axis=-1)
+        inside = tf.reduce_all(
+            (places >= 0) & (places < tf.constant(tuple(size))), axis=-1
+        )
         return tf.tensor_scatter_nd_max(
             tf.zeros(size),
             tf.boolean_mask(places, inside),
