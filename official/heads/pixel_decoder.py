@@ -29,12 +29,7 @@ class PixelDecoder(abc.ABC):
 
     def _tapped(self, features: backbones_base.Features) -> list[keras.KerasTensor]:
         owner = f"{type(self).__name__}.taps"
-        found = []
-        for name in self.taps:
-            if name not in features:
-                name = name.removesuffix("_depthwise")
-            found.append(maps.feature(features, name, owner=owner))
-        return found
+        return [maps.tap(features, name, owner=owner) for name in self.taps]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
