@@ -37,7 +37,12 @@ SHRINK = {
     "panoptic": (
         "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
         "task.crop_size = None",
+    ),
+    # Of a mask transformer each layer more is a second more.
+    "mask_slots": (
         "task.head.slots = 8",
+        "task.head.layers = (1,)",
+        "task.head.relaxed = 1",
         "task.method.max_segments = 16",
     ),
     "classification": (
@@ -46,7 +51,7 @@ SHRINK = {
         "task.class_weights = None",
     ),
 }
-"""Bindings for every experiment, and for those of a task, by its module."""
+"""Bindings for every experiment, and for those of a task or method, by its module."""
 
 CPU = "configs/overlays/cpu.gin"
 NAMES = sorted(catalog.names())
@@ -58,7 +63,9 @@ AWARE = ("trainer.steps_per_epoch = 2", "quantization.observe_steps = 1")
 
 def _shrunk(name: str) -> experiment.Experiment:
     whole = experiment.load(name)
-    settings = SHRINK[""] + SHRINK[type(whole.task).__module__.rpartition(".")[2]]
+    settings = SHRINK[""]
+    for part in (whole.task, getattr(whole.task, "method", None)):
+        settings += SHRINK.get(type(part).__module__.rpartition(".")[2], ())
     if whole.quantization is not None:
         settings += AWARE
     return experiment.load(name, settings=settings)
@@ -66,11 +73,15 @@ def _shrunk(name: str) -> experiment.Experiment:
 
 # Of the quantization-aware variants, which are made of their float parents by one
 # function, one takes its steps; tests/test_quantization_training.py has the others'.
-# Of mask transformers one of each form does: hundreds of layers, each a second.
+# Of networks of one form one does: these differ from another in numbers and data.
 ALIKE = (
+    "mnv2_det_bccd",
+    "mnv2_det_raccoon",
+    "mnv2_det_voc",
     "mnv3_panoptic_ade20k",
     "mnv3_panoptic_cityscapes",
     "mnv3_panoptic_folder",
+    "mnv3small_det_coco",
     "mnv3small_panoptic_pennfudan",
 )
 STEPPED = [
@@ -124,7 +135,7 @@ def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path, eager):
 def test_a_quantization_aware_variant_is_its_parent_under_a_scheme(name):
     parent, found = experiment.load(name.removesuffix("_qat")), experiment.load(name)
     task = parent.task
-    if getattr(task, "head", None) == kmax.EFFICIENT:
+    if getattr(task, "head", None) == kmax.EFFICIENT:  # has no integer form
         task = dataclasses.replace(task, head=kmax.EDGE)
     assert (found.task, found.dataset) == (task, parent.dataset)
     assert found.quantization is not None
