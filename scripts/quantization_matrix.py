@@ -131,6 +131,7 @@ def experiment(
 def measure(trained: "experiment_lib.Experiment", kept: pathlib.Path) -> dict[str, Any]:
     """Trains, exports to the file `kept`, compares; the figures of a pair."""
     import numpy as np
+    import tensorflow as tf
 
     from official.data import pipeline
     from official.training import checkpoints, preparation, session
@@ -138,7 +139,10 @@ def measure(trained: "experiment_lib.Experiment", kept: pathlib.Path) -> dict[st
 
     with tempfile.TemporaryDirectory(prefix="matrix_") as name:
         folder = pathlib.Path(name)
+        # Of a few steps, tracing would take the longest.
+        tf.config.run_functions_eagerly(True)
         session.train(trained, folder, preparation.model(trained, fresh=True))
+        tf.config.run_functions_eagerly(False)
         network = checkpoints.inference_network(trained, folder, "last")
         # Refuses a file with a float tensor.
         (path,) = export.write(trained, network, folder=folder / "export").values()

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import base, box_transforms
+from official.data import box_transforms
+from official.ops import box_kinds
 
 SEEDS = [(3, number) for number in range(12)]
 SIZE = (96, 160)
 
 
-def _painted(height=120, width=200, box=(24, 40, 72, 100), kind=base.OBJECT):
+def _painted(height=120, width=200, box=(24, 40, 72, 100), kind=box_kinds.OBJECT):
     """A white rectangle on black, and its box in pixels."""
     image = np.zeros((height, width, 3), np.uint8)
     top, left, bottom, right = box
@@ -82,7 +83,7 @@ def test_the_whole_image_is_resized_and_no_more():
     assert view.image.shape == (60, 100, 3)
     assert view.image.dtype == np.float32
     assert view.classes.tolist() == [2]
-    assert view.kinds.tolist() == [base.OBJECT]
+    assert view.kinds.tolist() == [box_kinds.OBJECT]
     _assert_follows(view, pixels=1e-4)
 
 
@@ -148,7 +149,11 @@ def test_padding_is_filled():
 
 def test_an_object_whose_center_is_outside_is_dropped_and_a_crowd_stays():
     window = tf.constant([0, 0, 120, 65])  # the center is at 70
-    for kind, left in ((base.OBJECT, 0), (base.CROWD, 1), (base.DIFFICULT, 1)):
+    for kind, left in (
+        (box_kinds.OBJECT, 0),
+        (box_kinds.CROWD, 1),
+        (box_kinds.DIFFICULT, 1),
+    ):
         view = box_transforms.boxed(_painted(kind=kind))
         cut = box_transforms.cut(view, window, size=SIZE)
         assert len(cut.boxes) == len(cut.classes) == len(cut.kinds) == left
@@ -157,7 +162,7 @@ def test_an_object_whose_center_is_outside_is_dropped_and_a_crowd_stays():
 
 
 def test_what_is_left_of_a_crowd_has_an_area():
-    view = box_transforms.boxed(_painted(kind=base.CROWD))
+    view = box_transforms.boxed(_painted(kind=box_kinds.CROWD))
     assert not len(box_transforms.cut(view, tf.constant([0, 0, 24, 200]), size=SIZE)[1])
 
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from official import failures
-from official.data import base, box_summary, boxed, boxes, errors, indexed, pipeline
+from official.data import box_summary, boxed, boxes, errors, indexed, pipeline
 from official.data.synthetic_boxes import SyntheticBoxes
+from official.ops import box_kinds
 from official.report import contents, terminal
 
 NAN = float("nan")
@@ -255,8 +256,11 @@ def test_a_summary_counts_by_hand():
         [
             _image([(0, 0, 10, 10), (0, 0, 50, 100)], outside=2),
             _image([]),
-            _image([(0, 0, 9, 9), (0, 0, 100, 200)], kinds=[base.CROWD, base.OBJECT]),
-            _image([(0, 0, 9, 9)], kinds=[base.DIFFICULT], outside=1, other=1),
+            _image(
+                [(0, 0, 9, 9), (0, 0, 100, 200)],
+                kinds=[box_kinds.CROWD, box_kinds.OBJECT],
+            ),
+            _image([(0, 0, 9, 9)], kinds=[box_kinds.DIFFICULT], outside=1, other=1),
         ],
         ("a", "b"),
         total=4,

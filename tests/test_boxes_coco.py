@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from official import failures
-from official.data import base, boxes
+from official.data import boxes
 from official.data.coco_detection import COCODetection
+from official.ops import box_kinds
 
 NAN = float("nan")
 RLE = {"counts": [10, 5, 9], "size": [60, 80]}
@@ -67,7 +68,7 @@ def test_categories_become_classes_in_the_order_of_their_ids(tmp_path):
     assert empty["boxes"].shape == (0, 4)
     assert example["boxes"].tolist() == [[20, 10, 60, 40], [0, 0, 6, 8.5]]
     assert example["box_classes"].tolist() == [1, 0]
-    assert example["box_kinds"].tolist() == [base.OBJECT, base.CROWD]
+    assert example["box_kinds"].tolist() == [box_kinds.OBJECT, box_kinds.CROWD]
     assert example["box_areas"].tolist() == [700, 51]
     assert dataset.image_numbers("train") == {"train/b.jpg": 40, "train/a.jpg": 12}
     assert dataset.category_ids("train") == (2, 7)

@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from official import failures
-from official.data import base, boxes, synthetic
+from official.data import boxes, synthetic
 from official.data.box_list import BoxList
 from official.data.synthetic_boxes import SyntheticBoxes
 from official.data.tfds_boxes import TFDSBoxes
+from official.ops import box_kinds
 
 HEAD = "image,class,xmin,ymin,xmax,ymax"
 
@@ -258,7 +259,7 @@ def test_shares_of_the_catalog_become_pixels(prepared):
     assert dataset.class_names == ("red", "blue")
     (example,) = dataset.load("train").as_numpy_iterator()
     assert example["boxes"].tolist() == [[2, 8, 6, 16], [0, 0, 4, 8]]
-    assert example["box_kinds"].tolist() == [base.DIFFICULT, base.OBJECT]
+    assert example["box_kinds"].tolist() == [box_kinds.DIFFICULT, box_kinds.OBJECT]
     assert example["box_classes"].tolist() == [1, 0]
     assert example["box_areas"].tolist() == [32, 32]
     (empty,) = dataset.load("val").as_numpy_iterator()

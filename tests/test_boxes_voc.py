@@ -4,8 +4,9 @@ import pytest
 from PIL import Image
 
 from official import failures
-from official.data import base, boxes
+from official.data import boxes
 from official.data.voc import VOC
+from official.ops import box_kinds
 
 
 def _object(name="cat", box=(11, 21, 30, 40), **fields):
@@ -53,7 +54,7 @@ def test_difficult_objects_are_of_their_kind_and_truncated_ones_are_not(tmp_path
     dataset = _write(tmp_path, {"one": inside, "two": ""})
     assert dataset.class_names == ("ant", "cat")
     example = _boxes(dataset)
-    assert example["box_kinds"].tolist() == [base.DIFFICULT, base.OBJECT]
+    assert example["box_kinds"].tolist() == [box_kinds.DIFFICULT, box_kinds.OBJECT]
     assert example["box_classes"].tolist() == [1, 0]
     assert example["box_areas"].tolist() == [400, 400]
     assert _boxes(dataset, 1)["boxes"].shape == (0, 4)

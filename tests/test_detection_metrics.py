@@ -193,5 +193,5 @@ def test_a_recall_that_is_just_a_level_is_not_missed():
     )
     (image,) = detections.of_batch(targets, predictions)
     # Three of ten found: levels 0, 0.1, 0.2 and 0.3 have precision 1.
-    value = voc_ap.by_class([image], classes=1, eleven_points=True)[0]
+    value = voc_ap.curves([image], classes=1)[0].eleven_points()
     assert value == pytest.approx(4 / 11)

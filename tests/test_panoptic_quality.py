@@ -395,3 +395,15 @@ def test_records_are_cocos():
             "score": 0.5,
         },
     ]
+
+
+def test_things_may_be_told_with_the_targets():
+    truth = row((1, 6), (2000, 6))
+    targets, predictions = batch(truth, truth)
+    judge = metrics_lib.PanopticMetrics(class_names=NAMES)
+    things = {"thing_ids": np.array([THINGS])}
+    judge.update_state(targets | things, predictions)
+    assert judge.result() == metric((truth, truth)).result()
+    judge = metrics_lib.PanopticMetrics(class_names=NAMES)
+    with pytest.raises(ValueError, match=r"thing_ids \[9\] are outside of the 4"):
+        judge.update_state(targets | {"thing_ids": np.array([[9]])}, predictions)

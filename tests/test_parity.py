@@ -23,7 +23,10 @@ PRECISIONS = {"float32": "float32", "dynamic": "dynamic", "int8": "int8"}
 
 def result(metric: float, agreement: float = 1.0) -> evaluation.Result:
     return evaluation.Result(
-        metrics={"mean_iou": metric}, constant=0.1, agreement=agreement, examples=9
+        metrics={"mean_iou": metric},
+        agreement=agreement,
+        examples=9,
+        constant_of=lambda: 0.1,
     )
 
 

@@ -40,11 +40,6 @@ if TYPE_CHECKING:
 
 IGNORE_LABEL = 255
 
-OBJECT, CROWD, DIFFICULT = range(3)
-"""Kinds of boxes: one object; many objects in one box (COCO's iscrowd); an object that
-is hard to make out (VOC's difficult). Only the first are learned, and a detector is not
-blamed for what it finds or leaves out in the others."""
-
 Example = dict[str, Any]
 Color = tuple[int, int, int]
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from official.data import base, boxes
+from official.data import boxes
+from official.ops import box_kinds
 
 _SIDES = (32.0, 96.0)
 """Side in pixels from which COCO calls an object medium, and large:
@@ -62,12 +63,12 @@ def summarize(
     classes, areas, shares = [], [], []
     for image in images:
         found = image.objects
-        learned = found.kinds == base.OBJECT
+        learned = found.kinds == box_kinds.OBJECT
         count += 1
         empty += not learned.any()
         most = max(most, len(found))
-        crowds += int((found.kinds == base.CROWD).sum())
-        difficult += int((found.kinds == base.DIFFICULT).sum())
+        crowds += int((found.kinds == box_kinds.CROWD).sum())
+        difficult += int((found.kinds == box_kinds.DIFFICULT).sum())
         problems += image.problems
         classes.append(found.classes[learned])
         areas.append(found.areas[learned])

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from official.data import base, transforms
+from official.ops import box_kinds
 
 # Folded into the seed; other numbers than in `transforms`, which are used here, too.
 _FLIP, _ZOOM, _ZOOM_PLACE, _JITTER, _JITTER_PLACE, _COVER, _CROP, _KEEP = range(
@@ -43,7 +44,7 @@ class Boxed(NamedTuple):
         image: `[H, W, 3]`, uint8 or float32, 0..255.
         boxes: float32 `[N, 4]`, ymin, xmin, ymax, xmax as shares of height and width.
         classes: int32 `[N]`.
-        kinds: int32 `[N]`, `base.OBJECT` and so on.
+        kinds: int32 `[N]`, `box_kinds.OBJECT` and so on.
     """
 
     image: tf.Tensor
@@ -116,7 +117,7 @@ def ssd_crop(view: Boxed, window: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
     pixels = view.boxes * _sides(tf.shape(view.image))
     origin = tf.cast(tf.tile(start, [2]), tf.float32)
     boxes = tf.clip_by_value((pixels - origin) / _sides(size), 0.0, 1.0)
-    usable = (view.kinds == base.OBJECT) & _large(boxes)
+    usable = (view.kinds == box_kinds.OBJECT) & _large(boxes)
     choice = tf.random.stateless_uniform(
         [], _fold(seed, _COVER), 0, len(_COVERED), tf.int32
     )
@@ -169,7 +170,9 @@ def cut(
     boxes = tf.clip_by_value(
         (pixels * scale + shift) / _sides(tf.constant(size)), 0.0, 1.0
     )
-    kept = _large(boxes) & (_centered(pixels, window) | (view.kinds != base.OBJECT))
+    kept = _large(boxes) & (
+        _centered(pixels, window) | (view.kinds != box_kinds.OBJECT)
+    )
     return Boxed(
         tf.ensure_shape(seen, (*size, 3)),
         tf.boolean_mask(boxes, kept),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from official.data import base
+from official.ops import box_kinds
 
 Size = tuple[int, int]
 
@@ -35,7 +35,7 @@ class Objects:
     Attributes:
         boxes: float64 `[N, 4]`; anything may stand in it.
         classes: int32 `[N]`, -1 for a class that is left out.
-        kinds: int32 `[N]`, `base.OBJECT` and so on.
+        kinds: int32 `[N]`, `box_kinds.OBJECT` and so on.
         areas: float64 `[N]`, pixels of each object; NaN where nothing is written.
     """
 
@@ -60,7 +60,9 @@ def objects(
     return Objects(
         boxes=np.asarray(boxes, np.float64).reshape(count, 4),
         classes=np.asarray(classes, np.int32).reshape(count),
-        kinds=np.asarray([base.OBJECT] * count if kinds is None else kinds, np.int32),
+        kinds=np.asarray(
+            [box_kinds.OBJECT] * count if kinds is None else kinds, np.int32
+        ),
         areas=np.asarray([np.nan] * count if areas is None else areas, np.float64),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from official import failures
-from official.data import base, text_file
+from official.data import text_file
+from official.ops import box_kinds
 
 
 class Image(NamedTuple):
@@ -161,7 +162,7 @@ def _object(
         return int(entry["image_id"]), Object(
             category=int(entry["category_id"]),
             box=(top, left, top + height, left + width),
-            kind=base.CROWD if entry.get("iscrowd") else base.OBJECT,
+            kind=box_kinds.CROWD if entry.get("iscrowd") else box_kinds.OBJECT,
             area=math.nan if area is None else float(area),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

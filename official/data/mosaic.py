@@ -5,10 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-Targets = dict[str, Any]
+from official.ops import box_kinds
 
-_PADDING, _REGION = -1, -2
-"""Classes of rows without a box, and of regions where nothing counts."""
+Targets = dict[str, Any]
 
 _SMALLEST = 0.001  # share of a side, as in `box_transforms`
 
@@ -111,9 +110,11 @@ def _seen(
     sides = clipped[..., 2:] - clipped[..., :2]
     share = tf.math.divide_no_nan(_areas(clipped), _areas(moved))
     # A region is to be left alone however little of it is seen.
-    enough = (share >= visible) | (classes == _REGION)
-    kept = enough & tf.reduce_all(sides >= _SMALLEST, axis=-1) & (classes != _PADDING)
-    return tf.where(kept[..., None], clipped, 0.0), tf.where(kept, classes, _PADDING)
+    enough = (share >= visible) | (classes == box_kinds.NOT_COUNTED)
+    there = classes != box_kinds.PADDING
+    kept = enough & tf.reduce_all(sides >= _SMALLEST, axis=-1) & there
+    classes = tf.where(kept, classes, box_kinds.PADDING)
+    return tf.where(kept[..., None], clipped, 0.0), classes
 
 
 def _largest(

@@ -20,6 +20,7 @@ from official.data import (
     tfds,
     tfds_source,
 )
+from official.ops import box_kinds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,11 @@ def _objects(
     known, (height, width) = dataset.class_names, size
     ids = [known.index(n) if n in known else -1 for n in _names(dataset)]
     labels = np.asarray(stored["label"])
-    kinds = np.full(len(labels), base.OBJECT)
-    for key, kind in (("is_difficult", base.DIFFICULT), ("is_crowd", base.CROWD)):
+    kinds = np.full(len(labels), box_kinds.OBJECT)
+    for key, kind in (
+        ("is_difficult", box_kinds.DIFFICULT),
+        ("is_crowd", box_kinds.CROWD),
+    ):
         if key in stored:
             kinds[np.asarray(stored[key], bool)] = kind
     corners = np.asarray(stored["bbox"], np.float64).reshape(-1, 4)

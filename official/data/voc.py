@@ -8,7 +8,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from official import failures
-from official.data import base, boxed, boxes, class_names, image_files, text_file
+from official.data import boxed, boxes, class_names, image_files, text_file
+from official.ops import box_kinds
 
 _IMAGES = ("JPEGImages", "images")
 _ANNOTATIONS = ("Annotations", "annotations")
@@ -197,9 +198,9 @@ def _annotation(path: pathlib.Path) -> Annotation:
         names=tuple(_name(path, element) for element in found),
         boxes=tuple(_box(path, element) for element in found),
         kinds=tuple(
-            base.DIFFICULT
+            box_kinds.DIFFICULT
             if element.findtext("difficult", "0").strip() == "1"
-            else base.OBJECT
+            else box_kinds.OBJECT
             for element in found
         ),
     )

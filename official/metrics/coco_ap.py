@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from official.metrics import detections, masks
+from official.ops import box_kinds
 
 if TYPE_CHECKING:
     from pycocotools import coco, cocoeval
@@ -126,7 +127,7 @@ def _truths(images: Sequence[detections.Image]) -> Iterator[dict[str, Any]]:
                 "category_id": int(class_id),
                 "bbox": _xywh(box),
                 "area": float(area),
-                "iscrowd": int(kind != detections.OBJECT),
+                "iscrowd": int(kind != box_kinds.OBJECT),
             }
 
 

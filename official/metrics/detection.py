@@ -1,6 +1,7 @@
 """How well objects are found: COCO's figures, VOC's, and who is taken for whom."""
 
 import math
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,11 +9,13 @@ import keras
 import numpy as np
 
 from official.metrics import coco_ap, detections, voc_ap
+from official.ops import box_kinds
 
 SHOWN_SCORE = 0.5
 """Detections with at least this score are in the confusion."""
 
-FIGURES = (*coco_ap.NAMES, "voc_ap", "voc_ap_11")
+VOC = ("voc_ap", "voc_ap_11")
+FIGURES = (*coco_ap.NAMES, *VOC)
 """Those over all classes."""
 
 _CONSTANT_BOXES = 20
@@ -55,15 +58,9 @@ class DetectionMetrics(keras.metrics.Metric):
         self._score = None
 
     def result(self) -> dict[str, float]:
-        classes = len(self.class_names)
         found = self._scored()
         values = dict(found.overall)
-        for name, eleven in (("voc_ap", False), ("voc_ap_11", True)):
-            of_classes = voc_ap.by_class(
-                self.images, classes=classes, eleven_points=eleven
-            )
-            some = of_classes[~np.isnan(of_classes)]
-            values[name] = float(some.mean()) if len(some) else math.nan
+        values |= self._voc()
         for name, of_classes in found.by_class.items():
             for class_name, value in zip(self.class_names, of_classes, strict=True):
                 values[f"{name}/{class_name}"] = float(value)
@@ -138,7 +135,20 @@ class DetectionMetrics(keras.metrics.Metric):
                     scores=scores,
                 )
             )
-        return constant.result().get(name, 0.0)
+        found = constant._voc() if name in VOC else constant._scored().overall
+        value = found.get(name, math.nan)
+        return 0.0 if math.isnan(value) else float(value)
+
+    def _voc(self) -> dict[str, float]:
+        """The figures of `VOC`; none where there is no object."""
+        found = voc_ap.curves(self.images, classes=len(self.class_names))
+        known = [curve for curve in found if curve is not None]
+        if not known:
+            return {}
+        return {
+            "voc_ap": statistics.mean(curve.area() for curve in known),
+            "voc_ap_11": statistics.mean(curve.eleven_points() for curve in known),
+        }
 
     def _scored(self) -> coco_ap.Score:
         if self._score is None:
@@ -174,6 +184,6 @@ class DetectionMetrics(keras.metrics.Metric):
         )
 
     def _shares(self, image: detections.Image, class_id: int) -> np.ndarray:
-        chosen = (image.classes == class_id) & (image.kinds == detections.OBJECT)
+        chosen = (image.classes == class_id) & (image.kinds == box_kinds.OBJECT)
         height, width = image.size
         return image.boxes[chosen] / [height, width, height, width]

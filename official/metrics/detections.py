@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-OBJECT, CROWD, DIFFICULT = 0, 1, 2
-"""Kinds of true boxes: only objects have to be found, and no kind counts against what
-lies on it."""
+from official.ops import box_kinds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +18,7 @@ class Image:
         size: Height and width.
         boxes: True ones.
         classes: Of these, int `[N]`.
-        kinds: Of these, `OBJECT`, `CROWD` or `DIFFICULT`.
+        kinds: Of these, of `official.ops.box_kinds`.
         areas: Of these, in pixels: what small and large is told by.
         found: Boxes of the detections, the highest score first.
         found_classes: Of these.
@@ -103,7 +101,7 @@ def matches(image: Image, *, min_score: float, min_iou: float) -> Iterator[Match
     """
     kept = image.scores >= min_score
     found, classes = image.found[kept], image.found_classes[kept]
-    objects = image.kinds == OBJECT
+    objects = image.kinds == box_kinds.OBJECT
     table = overlaps(image.boxes[objects], found)
     truths = image.classes[objects]
     open_truths, open_found = set(range(len(truths))), set(range(len(found)))

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from official.ops import box_kinds
 from official.ops import boxes as box_ops
-
-PADDING, NOT_COUNTED = -1, -2
-"""What stands for a class: no box; a region where nothing counts."""
 
 
 class Matches(NamedTuple):
@@ -69,7 +67,7 @@ def match(anchors, boxes, classes, *, threshold: float, force: bool = True) -> M
 def _ignored(anchors, boxes, classes, threshold: float):
     """Whether enough of an anchor is in a region that does not count, `[B, A]`."""
     common = box_ops.intersection(boxes, anchors)
-    common = ops.where((classes == NOT_COUNTED)[..., None], common, 0.0)
+    common = ops.where((classes == box_kinds.NOT_COUNTED)[..., None], common, 0.0)
     largest = ops.max(common, axis=1)
     return ops.logical_and(largest > 0.0, largest >= threshold * box_ops.area(anchors))
 

@@ -16,8 +16,8 @@ from official.heads import base as heads_base
 from official.losses import detection as losses_lib
 from official.metrics import detection as metrics_lib
 from official.metrics import detections as overlaps_lib
+from official.ops import box_kinds, matching
 from official.ops import boxes as boxes_lib
-from official.ops import matching
 from official.tasks import base
 from official.tasks import detections as detections_lib
 from official.tasks import detector as detector_lib
@@ -26,7 +26,6 @@ from official.tasks import outputs as outputs_lib
 if TYPE_CHECKING:
     import tensorflow as tf
 
-SCORES = ("sigmoid", "softmax")
 CLASS_LOSSES = ("focal", "hard_negatives")
 
 _METRICS = "detection"
@@ -105,7 +104,7 @@ class Detection(base.Task):
     def __post_init__(self):
         super().__post_init__()
         for name, known in (
-            ("scores", SCORES),
+            ("scores", losses_lib.SCORES),
             ("class_loss", CLASS_LOSSES),
             ("judged_by", metrics_lib.FIGURES),
         ):
@@ -242,12 +241,12 @@ class Detection(base.Task):
         order = tf.argsort(view.kinds, stable=True)[: self.max_boxes]
         boxes = tf.gather(view.boxes, order)
         classes = tf.where(
-            view.kinds == data_base.OBJECT, view.classes, matching.NOT_COUNTED
+            view.kinds == box_kinds.OBJECT, view.classes, box_kinds.NOT_COUNTED
         )
         classes = tf.gather(classes, order)
         missing = self.max_boxes - tf.shape(order)[0]
         boxes = tf.pad(boxes, [[0, missing], [0, 0]])
-        classes = tf.pad(classes, [[0, missing]], constant_values=matching.PADDING)
+        classes = tf.pad(classes, [[0, missing]], constant_values=box_kinds.PADDING)
         return {
             "boxes": tf.ensure_shape(boxes, (self.max_boxes, 4)),
             "box_classes": tf.ensure_shape(classes, (self.max_boxes,)),

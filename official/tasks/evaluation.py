@@ -1,6 +1,7 @@
 """Evaluation of one or several predictors over the same images, in one pass."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,18 +22,26 @@ class Result:
 
     Attributes:
         metrics: Every value of every metric of the task.
-        constant: The task's main metric for the best constant prediction.
         agreement: Share of decisions equal to the first predictor's.
         examples: Number of images.
+        constant_of: Gives `constant`.
         judges: The metrics of the task themselves, which tell more; see
             `Task.confusion` and what follows it.
     """
 
     metrics: dict[str, float]
-    constant: float
     agreement: float
     examples: int
+    constant_of: Callable[[], float]
     judges: base.Judges = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def constant(self) -> float:
+        """The task's main metric for the best constant prediction.
+
+        Computed when it is asked for: on a large set it takes as long as the metric.
+        """
+        return self.constant_of()
 
 
 def evaluate(
@@ -76,9 +85,9 @@ def evaluate(
     return {
         name: Result(
             metrics=_values(metrics[name]),
-            constant=task.constant_metric(metrics[name]),
             agreement=equal[name] / max(decisions[name], 1),
             examples=examples,
+            constant_of=functools.partial(task.constant_metric, metrics[name]),
             judges=metrics[name],
         )
         for name in predictors

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from official.data import base as data_base
 from official.heads import base as heads_base
@@ -17,9 +16,6 @@ from official.tasks import base, panoptic_merging, panoptic_method
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_SURE = 10.0
-"""Logit of the slot of a pixel where a file gives no other."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,19 +196,3 @@ class MaskSlots(panoptic_method.Method):
             logits = outputs.pop("mask_logits")
             outputs["slots"] = argmax.ArgMax(name="slots")(logits)
         return keras.Model(network.input, outputs, name="network")
-
-    def read(
-        self,
-        outputs: Mapping[str, np.ndarray],
-        *,
-        size: base.Size,
-        thing_ids: tuple[int, ...],
-    ) -> panoptic_merging.Segments:
-        class_logits = outputs["class_logits"]
-        if "slots" in outputs:
-            # What is left of the logits is which was the largest.
-            slots = np.arange(len(class_logits)) == outputs["slots"][..., None]
-            mask_logits = _SURE * slots.astype(np.float32)
-        else:
-            mask_logits = outputs["mask_logits"]
-        return self.merging(mask_logits, class_logits, size=size, thing_ids=thing_ids)

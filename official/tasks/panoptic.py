@@ -1,7 +1,7 @@
 """Panoptic segmentation."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -16,6 +16,7 @@ from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
 from official.ops import panoptic as panoptic_ids
 from official.tasks import base, panoptic_method
+from official.tasks import segment_reader as segment_reader_lib
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -190,14 +191,9 @@ class Panoptic(base.Task):
         sizes = np.asarray(targets["size"])
         found = []
         for row, size in enumerate(sizes):
-            things = targets["thing_ids"][row]
-            found.append(
-                self.method.read(
-                    {name: np.asarray(value)[row] for name, value in outputs.items()},
-                    size=(int(size[0]), int(size[1])),
-                    thing_ids=tuple(int(c) for c in things),
-                )
-            )
+            reader = self.segment_reader(tuple(targets["thing_ids"][row].tolist()))
+            of_row = {name: np.asarray(value)[row] for name, value in outputs.items()}
+            found.append(reader(of_row, (int(size[0]), int(size[1]))))
         most = max(1, *(len(each.ids) for each in found))
         shape = (len(sizes), *sizes.max(axis=0))
         panoptic = np.full(shape, panoptic_ids.VOID, np.int32)
@@ -225,6 +221,19 @@ class Panoptic(base.Task):
             equal += _shared(mine[:height, :width], other[:height, :width])
             total += int(height) * int(width)
         return equal, total
+
+    def segment_reader(
+        self, thing_ids: tuple[int, ...]
+    ) -> segment_reader_lib.SegmentReader:
+        return self.method.reader(thing_ids)
+
+    def confusion(
+        self, metrics: base.Judges, class_names: Sequence[str]
+    ) -> base.Confusion:
+        return base.Confusion(metrics[_METRICS].confusion(), (*class_names, "void"))
+
+    def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
+        return metrics[_METRICS].records()
 
     def constant_metric(self, metrics: base.Judges) -> float:
         return metrics[_METRICS].constant(self.metric)

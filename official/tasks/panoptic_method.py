@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from official.heads import base as heads_base
-from official.tasks import base, panoptic_merging
+from official.tasks import base, center_grouping, panoptic_merging, segment_reader
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -17,7 +16,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Method(abc.ABC):
-    """What is particular to the outputs of a kind of head."""
+    """What is particular to the outputs of a kind of head.
+
+    Attributes:
+        merging: How these become segments.
+    """
+
+    merging: panoptic_merging.Merging | center_grouping.CenterGrouping
 
     @property
     @abc.abstractmethod
@@ -65,21 +70,9 @@ class Method(abc.ABC):
     def finish(self, network: keras.Model, *, output: str) -> keras.Model:
         """See `base.Task.finish`; the form is one of `output_forms`."""
 
-    @abc.abstractmethod
-    def read(
-        self,
-        outputs: Mapping[str, np.ndarray],
-        *,
-        size: base.Size,
-        thing_ids: tuple[int, ...],
-    ) -> panoptic_merging.Segments:
-        """The segments of an image.
-
-        Args:
-            outputs: Of the network or of a file, without the batch axis.
-            size: Of the image.
-            thing_ids: Classes that are things.
-        """
+    def reader(self, thing_ids: tuple[int, ...]) -> segment_reader.SegmentReader:
+        """What makes segments of the outputs, for classes that are things."""
+        return segment_reader.SegmentReader(merging=self.merging, thing_ids=thing_ids)
 
 
 def subsampled(labels: "tf.Tensor", stride: int) -> "tf.Tensor":

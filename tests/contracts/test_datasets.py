@@ -12,6 +12,7 @@ from PIL import Image
 
 import official.data
 from official.data import base, image_folder, indexed, photos
+from official.ops import box_kinds
 
 SPLIT = "train"
 
@@ -510,9 +511,9 @@ def test_a_dataset_with_boxes_has_a_summary_of_them(dataset):
     kinds = np.concatenate([example["box_kinds"] for example in examples])
     assert found.images == found.total == len(examples)
     assert list(found.classes) == list(dataset.class_names)
-    assert sum(found.classes.values()) == (kinds == base.OBJECT).sum()
-    assert found.crowds == (kinds == base.CROWD).sum()
-    assert found.difficult == (kinds == base.DIFFICULT).sum()
+    assert sum(found.classes.values()) == (kinds == box_kinds.OBJECT).sum()
+    assert found.crowds == (kinds == box_kinds.CROWD).sum()
+    assert found.difficult == (kinds == box_kinds.DIFFICULT).sum()
     assert found.most == max(len(example["boxes"]) for example in examples)
 
 

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from official.data import base as data_base
 from official.data import palettes
+from official.ops import box_kinds
 from official.report import text
 from official.report.panels import base
 from official.tasks import detections, segment_reader
@@ -19,7 +20,6 @@ _MARGIN = 6
 _COLUMNS = 2
 _SHOWN_SCORE = 0.3
 _SAMPLE = 320
-_PADDING = -1  # of targets
 _LISTED = 10
 
 _DETECTIONS = {"boxes_yxyx", "class_ids", "scores", "count"}
@@ -64,7 +64,7 @@ class Detection(base.Panel):
         width, height = base.fitted(image, _SAMPLE)
         photo = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
         classes = np.asarray(targets["box_classes"], np.int32)
-        there = classes != _PADDING
+        there = classes != box_kinds.PADDING
         boxes = {
             "boxes_yxyx": np.asarray(targets["boxes"])[there],
             "class_ids": classes[there],
