@@ -59,8 +59,10 @@ class PanopticDeepLab(base.PanopticHead):
             stands for it.
         rates: Dilations. DeepLab2 has 3, 6 and 9 at output stride 32 and twice that at
             16.
-        pyramid: "separable" (a dilated depthwise and a 1x1 convolution) or "full"
-            (dilated 3x3 convolutions, as published).
+        pyramid: "full" (dilated 3x3 convolutions of the level, as published) or
+            "separable" (the level is first reduced to the width of the pyramid;
+            dilated depthwise and 1x1 convolutions follow). Quantization-aware training
+            wants "separable".
         pooling: Whether the mean of the image is a branch of the pyramids.
         dropout: Behind the pyramids, in training.
         semantic: Widths of the decoder for classes.
@@ -151,13 +153,24 @@ class PanopticDeepLab(base.PanopticHead):
             low = maps.tap(features, level, owner="PanopticDeepLab.low_levels")
             low = self._conv(low, widths.low_levels[number - 1], f"{name}_low{number}")
             x = maps.resize(x, maps.size(low), name=f"{name}_resize{number}")
-            x = keras.layers.Concatenate(name=f"{name}_concat{number}")([x, low])
-            x = self._separable(x, widths.fused, f"{name}_fuse{number}")
+            # A depthwise convolution of joined maps is that of each, joined. Joined
+            # before it, the enlarged map would have the range of both in a file, and
+            # its peaks, which enlarging lowers, might lie outside.
+            parts = [
+                self._depthwise(x, f"{name}_fuse{number}_high_depthwise"),
+                self._depthwise(low, f"{name}_fuse{number}_low_depthwise"),
+            ]
+            x = keras.layers.Concatenate(name=f"{name}_concat{number}")(parts)
+            x = self._conv(x, widths.fused, f"{name}_fuse{number}_project")
         return x
 
     def _pyramid(
         self, level: keras.KerasTensor, width: int, name: str
     ) -> keras.KerasTensor:
+        if self.pyramid == "separable":
+            # Two pyramids on one map would share ops in TensorFlow's graph, which the
+            # converter then makes no dilated convolutions of.
+            level = self._conv(level, width, f"{name}_reduce")
         branches = [self._conv(level, width, f"{name}_point")]
         for rate in self.rates:
             end = f"{name}_rate{rate}"
@@ -189,15 +202,25 @@ class PanopticDeepLab(base.PanopticHead):
         kernel: int | None = None,
         dilation: int = 1,
     ) -> keras.KerasTensor:
-        x = convolutions.depthwise_norm(
+        x = self._depthwise(x, f"{name}_depthwise", kernel=kernel, dilation=dilation)
+        return self._conv(x, filters, f"{name}_project")
+
+    def _depthwise(
+        self,
+        x: keras.KerasTensor,
+        name: str,
+        *,
+        kernel: int | None = None,
+        dilation: int = 1,
+    ) -> keras.KerasTensor:
+        return convolutions.depthwise_norm(
             x,
             kernel or self.kernel,
             norm=self.norm,
             dilation=dilation,
             activation=self.activation,
-            name=f"{name}_depthwise",
+            name=name,
         )
-        return self._conv(x, filters, f"{name}_project")
 
     def _conv(
         self,
