@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official import bindings, catalog, experiment, gin
-from official.heads import kmax
+from official.heads import kmax, panoptic_deeplab
 from official.training import checkpoints, preparation, session
 from tflite_export import export, flatbuffer
 
@@ -37,16 +37,15 @@ SHRINK = {
     "panoptic": (
         "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
         "task.crop_size = None",
-        "task.head.slots = 8",
-        "task.method.max_segments = 16",
     ),
+    "kmax": ("task.head.slots = 8", "task.method.max_segments = 16"),
     "classification": (
         "dataset = @SyntheticCrops(side=64, train_size=4, val_size=2)",
         "task.train_size = None",
         "task.class_weights = None",
     ),
 }
-"""Bindings for every experiment, and for those of a task, by its module."""
+"""Bindings for every experiment, for those of a task, by its module, and of a head."""
 
 CPU = "configs/overlays/cpu.gin"
 NAMES = sorted(catalog.names())
@@ -59,6 +58,8 @@ AWARE = ("trainer.steps_per_epoch = 2", "quantization.observe_steps = 1")
 def _shrunk(name: str) -> experiment.Experiment:
     whole = experiment.load(name)
     settings = SHRINK[""] + SHRINK[type(whole.task).__module__.rpartition(".")[2]]
+    head = type(getattr(whole.task, "head", None)).__module__.rpartition(".")[2]
+    settings += SHRINK.get(head, ())
     if whole.quantization is not None:
         settings += AWARE
     return experiment.load(name, settings=settings)
@@ -124,8 +125,12 @@ def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path, eager):
 def test_a_quantization_aware_variant_is_its_parent_under_a_scheme(name):
     parent, found = experiment.load(name.removesuffix("_qat")), experiment.load(name)
     task = parent.task
-    if getattr(task, "head", None) == kmax.EFFICIENT:
+    head = getattr(task, "head", None)
+    if head == kmax.EFFICIENT:
         task = dataclasses.replace(task, head=kmax.EDGE)
+    if getattr(head, "pyramid", None) == "full":
+        narrow = panoptic_deeplab.PanopticDeepLab(rates=head.rates)
+        task = dataclasses.replace(task, head=narrow)
     assert (found.task, found.dataset) == (task, parent.dataset)
     assert found.quantization is not None
     assert found.export.precisions == ("int8",)
