@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official import bindings, catalog, experiment, gin
-from official.heads import kmax
+from official.heads import kmax, panoptic_deeplab
 from official.training import checkpoints, preparation, session
 from tflite_export import export, flatbuffer
 
@@ -135,8 +135,12 @@ def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path, eager):
 def test_a_quantization_aware_variant_is_its_parent_under_a_scheme(name):
     parent, found = experiment.load(name.removesuffix("_qat")), experiment.load(name)
     task = parent.task
-    if getattr(task, "head", None) == kmax.EFFICIENT:  # has no integer form
+    head = getattr(task, "head", None)
+    if head == kmax.EFFICIENT:
         task = dataclasses.replace(task, head=kmax.EDGE)
+    if getattr(head, "pyramid", None) == "full":
+        narrow = panoptic_deeplab.PanopticDeepLab(rates=head.rates)
+        task = dataclasses.replace(task, head=narrow)
     assert (found.task, found.dataset) == (task, parent.dataset)
     assert found.quantization is not None
     assert found.export.precisions == ("int8",)

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official import experiment, export_spec
+from official import export_spec
 from official.backbones import convolutions, mobilenet_v3
 from official.heads import panoptic_deeplab
 from official.ops import panoptic
 from official.quantization import rewrite, scheme
 from official.tasks import center_grouping, center_offsets
-from official.training import checkpoints, preparation, session
 from tflite_export import conversion, flatbuffer, inference, op_parity
 
 VOID = panoptic.VOID
@@ -296,30 +295,3 @@ def test_an_integer_file_of_it_is_within_one_step_in_every_op(tmp_path):
     # Parts of a concatenation are compared with it.
     part = r".* of \w+_(point|pool|rate\d_project|fuse\d_\w+_depthwise)_conv"
     assert not [op for op in report.unmatched if not re.fullmatch(part, op)]
-
-
-@pytest.fixture
-def eager():
-    """Tracing a network for one step takes ten times as long as the step."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-def test_the_experiment_takes_a_step_and_is_evaluated(tmp_path, eager):
-    settings = (
-        "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
-        "task.image_size = (64, 64)",
-        "task.backbone.width_multiplier = 0.35",
-        "task.head.semantic.pyramid = 8",
-        "task.head.instance.pyramid = 8",
-        "train.batch_size = 2",
-        "trainer.epochs = 1",
-        "trainer.steps_per_epoch = 1",
-    )
-    shrunk = experiment.load("mnv3_pdl_cityscapes", settings=settings)
-    session.train(shrunk, tmp_path, preparation.model(shrunk, fresh=True))
-    state = checkpoints.state(checkpoints.path(tmp_path, "last"))
-    assert state.step == 1
-    assert (state.epoch, state.best_epoch) == (1, 1)
-    assert 0 <= state.best <= 1
