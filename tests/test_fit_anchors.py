@@ -5,9 +5,12 @@ import importlib.util
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from official import failures
 from official.data import base as data_base
+from official.data import decoding
+from official.data.box_list import BoxList
 from official.heads import ssdlite
 
 
@@ -69,6 +72,25 @@ def _around(centres, sides):
 def test_objects_are_read_in_shares_of_their_image(script):
     boxes = script.boxes_of(Boxes(), "train")
     np.testing.assert_allclose(boxes, [[0.25, 0.25, 0.75, 0.75]] * 2)
+
+
+def test_boxes_of_files_are_read_without_decoding_images(script, tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # lies on its side: upright, it is 40 wide and 80 high
+        image = Image.new("RGB", (80, 40))
+        image.save(tmp_path / "images" / f"{name}.jpg", exif=exif)
+    rows = "image,class,xmin,ymin,xmax,ymax\na.jpg,x,10,20,30,60\nb.jpg,x,10,20,30,60"
+    (tmp_path / "boxes.csv").write_text(rows)
+    dataset = BoxList(data_dir=str(tmp_path))
+    (example,) = dataset.load("train").as_numpy_iterator()
+    height, width = example["image"].shape[:2]
+    expected = example["boxes"] / [height, width, height, width]
+    monkeypatch.setattr(decoding, "image", None)
+    boxes = script.boxes_of(dataset, "train")
+    np.testing.assert_allclose(boxes, [[0.25, 0.25, 0.75, 0.75]])
+    np.testing.assert_allclose(boxes, expected)
 
 
 def test_a_dataset_without_objects_or_boxes_is_refused(script):
