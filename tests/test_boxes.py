@@ -301,6 +301,48 @@ def test_the_table_shows_each_split_and_what_was_wrong(tmp_path):
     assert "problem" not in text
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted(Lists):
+    """Says how many objects each class has, in every split."""
+
+    counts: tuple[tuple[str, int], ...]
+
+    def summary(self, split):
+        rows = [(0, 0, 10, 10)] * sum(count for _, count in self.counts)
+        numbers = [i for i, (_, count) in enumerate(self.counts) for _ in range(count)]
+        found, _ = boxes.clean(boxes.objects(rows, numbers), (100, 200))
+        image = box_summary.Image((100, 200), found, boxes.Problems())
+        names = [name for name, _ in self.counts]
+        return box_summary.summarize([image], names, total=1)
+
+
+def _table(dataset, *splits):
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, splits))
+    return " ".join(capture.get().split())
+
+
+def test_a_class_that_may_be_another_misspelt_is_pointed_out():
+    text = _table(Counted(counts=(("raccoon", 40), ("racoon", 1))), "train", "val")
+    assert "warning: class 'racoon' (2) may be 'raccoon' (80), misspelt" in text
+    text = _table(Counted(counts=(("Traffic-light", 9), ("traffic light", 9))), "train")
+    assert "'traffic light' (9) may be 'Traffic-light' (9), misspelt" in text
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (("cat", 40), ("dog", 1)),
+        (("raccoon", 40), ("racoon", 0)),  # a name of a list, which nobody wrote
+        (("raccoon", 40), ("racoon", 5)),
+        (("tile 1", 40), ("tile 2", 1)),
+        (("+", 40), ("-", 40)),
+    ],
+)
+def test_classes_of_other_names_are_not_taken_for_misspelt(counts):
+    assert "misspelt" not in _table(Counted(counts=counts), "train")
+
+
 def test_the_table_says_where_only_the_first_images_are_counted(monkeypatch):
     monkeypatch.setattr(boxed, "_FIRST", 2)
     dataset = SyntheticBoxes(height=48, width=64, train_size=5, val_size=2)
