@@ -245,22 +245,28 @@ def test_a_box_of_an_unknown_class_is_named(last):
     assert str(caught.value) == message
 
 
-def _image(rows, kinds=None, **problems):
+def _image(rows, kinds=None, image_id="", **problems):
     found = boxes.objects(rows, [1] * len(rows), kinds=kinds)
     cleaned, _ = boxes.clean(found, (100, 200))
-    return box_summary.Image((100, 200), cleaned, boxes.Problems(problems))
+    return box_summary.Image(image_id, (100, 200), cleaned, boxes.Problems(problems))
 
 
 def test_a_summary_counts_by_hand():
     summary = box_summary.summarize(
         [
-            _image([(0, 0, 10, 10), (0, 0, 50, 100)], outside=2),
+            _image([(0, 0, 10, 10), (0, 0, 50, 100)], image_id="p", outside=2),
             _image([]),
             _image(
                 [(0, 0, 9, 9), (0, 0, 100, 200)],
                 kinds=[box_kinds.CROWD, box_kinds.OBJECT],
             ),
-            _image([(0, 0, 9, 9)], kinds=[box_kinds.DIFFICULT], outside=1, other=1),
+            _image(
+                [(0, 0, 9, 9)],
+                kinds=[box_kinds.DIFFICULT],
+                image_id="q",
+                outside=1,
+                other=1,
+            ),
         ],
         ("a", "b"),
         total=4,
@@ -276,6 +282,7 @@ def test_a_summary_counts_by_hand():
         sizes={"small": 1, "medium": 1, "large": 1},
         sides=summary.sides,
         problems={"outside": 3, "other": 1},
+        first={"outside": "p", "other": "q"},
     )
     # Sides of 0.0707, 0.5 and 1 of the image's; quantiles lie between them.
     np.testing.assert_allclose(summary.sides, [0.1566, 0.5, 0.9], atol=1e-3)
@@ -311,7 +318,7 @@ class Counted(Lists):
         rows = [(0, 0, 10, 10)] * sum(count for _, count in self.counts)
         numbers = [i for i, (_, count) in enumerate(self.counts) for _ in range(count)]
         found, _ = boxes.clean(boxes.objects(rows, numbers), (100, 200))
-        image = box_summary.Image((100, 200), found, boxes.Problems())
+        image = box_summary.Image("all", (100, 200), found, boxes.Problems())
         names = [name for name, _ in self.counts]
         return box_summary.summarize([image], names, total=1)
 

@@ -10,6 +10,7 @@ from official.data.box_list import BoxList
 from official.data.synthetic_boxes import SyntheticBoxes
 from official.data.tfds_boxes import TFDSBoxes
 from official.ops import box_kinds
+from official.report import contents, terminal
 
 HEAD = "image,class,xmin,ymin,xmax,ymax"
 
@@ -45,6 +46,22 @@ def test_other_columns_and_no_splits(tmp_path):
     fields = {"image_column": "filename", "class_column": "label"}
     dataset = _write(tmp_path, head, *rows, **fields)
     assert (dataset.size("train"), dataset.size("val")) == (1, 1)
+
+
+def test_the_table_names_the_first_image_with_each_problem(tmp_path):
+    rows = [
+        "a.jpg,red,1,1,9,9,train",
+        "b.jpg,red,5,5,5,9,val",
+        "a.jpg,red,7,7,7,7,train",
+    ]
+    outside = "b.jpg,red,70,1,99,9,val"
+    dataset = _write(tmp_path, f"{HEAD},split", *rows, outside)
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, ("train", "val")))
+    text = " ".join(capture.get().split())
+    assert "problem: without area (dropped) 1 1" in text
+    assert "without area: first in train image a.jpg, val image b.jpg" in text
+    assert "clipped at the edge of the image: first in val image b.jpg" in text
 
 
 def test_broken_boxes_are_dropped_and_counted(tmp_path):

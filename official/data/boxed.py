@@ -87,7 +87,7 @@ class BoxedDataset(indexed.IndexedDataset):
             header = decoding.header(record.image)
             size = header.height, header.width
             found, problems = boxes.clean(self._upright(record, size), size)
-            return box_summary.Image(size=size, objects=found, problems=problems)
+            return box_summary.Image(record.image_id, size, found, problems)
 
         with futures.ThreadPoolExecutor(max_workers=8) as pool:
             return list(pool.map(look, indexed.kept_records(self, split)))
@@ -96,7 +96,7 @@ class BoxedDataset(indexed.IndexedDataset):
         def cleaned(record: Record) -> box_summary.Image:
             size = record.size or self._size(record.image)
             found, problems = boxes.clean(self.objects(record, size), size)
-            return box_summary.Image(size=size, objects=found, problems=problems)
+            return box_summary.Image(record.image_id, size, found, problems)
 
         if all(record.size for record in records):
             return map(cleaned, records)

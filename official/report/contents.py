@@ -1,7 +1,7 @@
 """What the splits of a dataset hold, as a table for the terminal."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import rich.table
 import rich.text
@@ -49,7 +49,7 @@ def table(
     view = terminal.table(
         "boxes", ("", *counted), [(name, *cells) for name, cells in rows.items()]
     )
-    if notes := [*_misspelt(list(counted.values()))]:
+    if notes := [*_faulty(counted), *_misspelt(list(counted.values()))]:
         view.caption = rich.text.Text("\n".join(notes))
         view.caption_justify = "left"
     return view
@@ -83,12 +83,27 @@ def _rows(
         counts = [getattr(one, field) for one in summaries]
         if any(counts):
             rows[name] = [str(count) for count in counts]
-    for problem in sorted({name for one in summaries for name in one.problems}):
+    for problem in _problems(summaries):
         action = "" if problem == boxes.CLIPPED else " (dropped)"
         rows[f"problem: {problem}{action}"] = [
             str(one.problems.get(problem, 0)) for one in summaries
         ]
     return rows
+
+
+def _problems(summaries: Iterable[box_summary.Summary]) -> list[str]:
+    return sorted({name for one in summaries for name in one.problems})
+
+
+def _faulty(found: Mapping[str, box_summary.Summary]) -> Iterator[str]:
+    """Where to look for the first box with each problem, in each split."""
+    for problem in _problems(found.values()):
+        images = [
+            f"{split} image {one.first[problem].removeprefix(f'{split}/')}"
+            for split, one in found.items()
+            if problem in one.first
+        ]
+        yield f"{problem}: first in {', '.join(images)}"
 
 
 def _counted(summary: box_summary.Summary) -> str:
