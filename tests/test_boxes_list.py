@@ -64,6 +64,33 @@ def test_the_table_names_the_first_image_with_each_problem(tmp_path):
     assert "clipped at the edge of the image: first in val image b.jpg" in text
 
 
+@pytest.mark.parametrize(
+    ("file", "seen", "name"),
+    [
+        ("JPEGImages/a.jpg", "JPEGImages/", "VOC"),
+        ("annotations/instances_train.json", "annotations/*.json", "COCODetection"),
+        ("data.yaml", "data.yaml", "YOLO"),
+        ("labels/train/a.txt", "labels/", "YOLO"),
+    ],
+)
+def test_data_of_another_format_is_known(tmp_path, file, seen, name):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(failures.DataError) as caught:
+        BoxList(data_dir=str(tmp_path)).size("train")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'boxes.csv'} does not exist")
+    assert message.endswith(
+        f"{tmp_path} has {seen}: to read it, set dataset = "
+        f"@{name}(data_dir={str(tmp_path)!r})"
+    )
+
+
+def test_a_missing_folder_proposes_no_other_format(tmp_path):
+    with pytest.raises(failures.DataError, match=r"xmin,ymin,xmax,ymax$"):
+        BoxList(data_dir=str(tmp_path / "x")).size("train")
+
+
 def test_broken_boxes_are_dropped_and_counted(tmp_path):
     rows = ["1,1,1,9", "nan,1,9,9", "70,1,90,9", "90,1,99,9"]
     head = f"{HEAD},split"
