@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -72,6 +73,25 @@ def _around(centres, sides):
 def test_objects_are_read_in_shares_of_their_image(script):
     boxes = script.boxes_of(Boxes(), "train")
     np.testing.assert_allclose(boxes, [[0.25, 0.25, 0.75, 0.75]] * 2)
+
+
+def test_the_command_reads_a_dataset_and_prints_nothing_else(
+    script, tmp_path, capfd, monkeypatch
+):
+    (tmp_path / "images").mkdir()
+    rows = ["image,class,xmin,ymin,xmax,ymax"]
+    for number in range(5):
+        Image.new("RGB", (80, 40)).save(tmp_path / "images" / f"{number}.png")
+        rows.append(f"{number}.png,x,1,1,{20 + number},{30 - number}")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    data = f"dataset.data_dir = {str(tmp_path)!r}"
+    arguments = ["--experiment=mnv2_det_folder", "--set", data, "--shapes=2"]
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    assert script.main(arguments) == 0
+    printed, errors = capfd.readouterr()
+    assert errors == ""
+    assert printed.startswith("4 boxes, 320 x 320 pixels\n")
+    assert "task.head.anchors = @FittedAnchors(" in printed
 
 
 def test_boxes_of_files_are_read_without_decoding_images(script, tmp_path, monkeypatch):
