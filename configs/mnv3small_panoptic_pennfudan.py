@@ -9,6 +9,12 @@ only a hundred of them: start from ImageNet weights, which for MobileNetV2 are
 
         --set "task.backbone = @MobileNetV2()" \
         --set "init_from = 'keras-applications:imagenet'"
+
+Measured so on 105 / 25 photographs: PQ of the persons 66.9 %, of all 80.3 %; of the
+float32 file 66.9 %, of the int8 file (4.03 MB) 66.9 %. Connected components of the same
+classes have 45.1 %; in the ten photographs where persons touch 30.0 % against 57.9 %
+(`scripts/compare_components.py`). 55 minutes on 2 cores (x86-64) that ran two to five
+other things beside it; after a half of them 64.6 %.
 """
 
 import dataclasses
