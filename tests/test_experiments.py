@@ -73,16 +73,25 @@ def _shrunk(name: str) -> experiment.Experiment:
 
 # Of the quantization-aware variants, which are made of their float parents by one
 # function, one takes its steps; tests/test_quantization_training.py has the others'.
-# Of networks of one form one does: these differ from another in numbers and data.
+# Their parts are those of others here, or have tests of their own; what differs is
+# numbers and data.
 ALIKE = (
+    "mnasnet_cls_imagenet",
     "mnv2_det_bccd",
+    "mnv2_det_coco",
     "mnv2_det_raccoon",
     "mnv2_det_voc",
     "mnv3_panoptic_ade20k",
     "mnv3_panoptic_cityscapes",
     "mnv3_panoptic_folder",
+    "mnv3_seg_folder",
+    "mnv3small_cls_imagenet",
     "mnv3small_det_coco",
     "mnv3small_panoptic_pennfudan",
+    "mnv4hm_cls_imagenet",
+    "mnv4m_cls_imagenet",
+    "mnv4m_det_coco",
+    "multiavg_cls_imagenet",
 )
 STEPPED = [
     name
