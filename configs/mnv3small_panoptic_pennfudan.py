@@ -10,11 +10,9 @@ only a hundred of them: start from ImageNet weights, which for MobileNetV2 are
         --set "task.backbone = @MobileNetV2()" \
         --set "init_from = 'keras-applications:imagenet'"
 
-Measured so on 105 / 25 photographs: PQ of the persons 66.9 %, of all 80.3 %; of the
-float32 file 66.9 %, of the int8 file (4.03 MB) 66.9 %. Connected components of the same
-classes have 45.1 %; in the ten photographs where persons touch 30.0 % against 57.9 %
-(`scripts/compare_components.py`). 55 minutes on 2 cores (x86-64) that ran two to five
-other things beside it; after a half of them 64.6 %.
+Measured so on 105 / 25 photographs: PQ of the persons 66.9 %, also of the float32 and
+the int8 file (4.03 MB); more in docs/panoptic.md. 55 minutes on 2 cores (x86-64) that
+ran two to five other things beside it; after a half of them 64.6 %.
 """
 
 import dataclasses
@@ -32,6 +30,10 @@ from official.tasks.panoptic_merging import MaskWise
 from official.training.fine_tuning import FineTuning
 from official.training.trainer import Trainer
 
+MERGING = MaskWise(
+    thing_threshold=0.5, stuff_threshold=0.3, overlap_threshold=0.7, min_thing_area=100
+)
+
 
 def experiment() -> Experiment:
     parent = mnv3small_panoptic_synthetic.experiment()
@@ -44,12 +46,7 @@ def experiment() -> Experiment:
             method=MaskSlots(
                 max_segments=16,
                 samples=512,
-                merging=MaskWise(
-                    thing_threshold=0.5,
-                    stuff_threshold=0.3,
-                    overlap_threshold=0.7,
-                    min_thing_area=100,
-                ),
+                merging=MERGING,
             ),
             image_size=(256, 256),
             scale_range=(0.7, 1.6),
