@@ -1,6 +1,9 @@
 """MobileNetV3-Large with SSDLite on procedural street scenes; nothing to download.
 
-python train.py --experiment=mnv3_det_synthetic
+    python train.py --experiment=mnv3_det_synthetic
+
+Measured: val AP50 20.6 % (best constant boxes 0.2 %), float32 file 20.6 %, int8 file
+(2.95 MB) 20.5 %; 25 minutes on 2 cores (x86-64) that ran other things beside it.
 """
 
 from official.backbones.convolutions import Norm

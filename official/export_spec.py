@@ -7,7 +7,16 @@ INTEGER = ("int8", "int16x8", "mixed")
 """Precisions whose activations are quantised, thus need their ranges."""
 CALIBRATIONS = ("average", "min_max", "percentile", "mse")
 TYPES = ("uint8", "int8", "float32")
-OUTPUTS = ("logits", "scores", "class_ids", "detections", "raw", "decoded")
+OUTPUTS = (
+    "logits",
+    "scores",
+    "class_ids",
+    "detections",
+    "raw",
+    "decoded",
+    "masks",
+    "slots",
+)
 SIZES = ("head", "input")
 
 
@@ -32,7 +41,10 @@ class Export:
             detector: "detections" (boxes, classes and scores of what is there: four
             outputs of `TFLite_Detection_PostProcess`), "raw" (encoded boxes and scores
             of all anchors, which the file's metadata has) or "decoded" (boxes and
-            scores of all anchors; the app leaves out what overlaps).
+            scores of all anchors; the app leaves out what overlaps). Of a panoptic
+            network: "masks" (what segments are made of: mask and class logits, or
+            classes, centres and offsets) or "slots" (of mask logits only the number of
+            the largest, for each pixel).
         output_size: "head" (the resolution of the head) or "input".
         calibration_examples: Training images whose activation ranges are recorded.
         calibration: From the values on these images to the range that 8 bits hold:

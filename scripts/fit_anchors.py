@@ -15,22 +15,30 @@ does to them is not known here.
 
 import argparse
 import math
-import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from official import experiment as experiment_lib
 from official import failures
 from official.data import base as data_base
-from official.heads import anchors as anchor_kinds
-from official.heads import base as heads_base
-from tflite_export import command_line
+from official.data import boxed
+from official.ops import box_kinds
+from tflite_export import command_line, quiet
+
+if TYPE_CHECKING:
+    from official.heads import base as heads_base
+
+EXAMPLES = """\
+examples:
+  python scripts/fit_anchors.py --experiment=mnv2_det_folder
+  python scripts/fit_anchors.py --experiment=mnv2_det_folder --shapes=9 \\
+      --set "dataset.data_dir = '/data/photos'"
+"""
 
 SIDE_BY_STRIDE = 4.0
 """Of a square that suits a level, as in SSD's finest levels and in FPN's."""
@@ -43,7 +51,9 @@ _CHUNK = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = command_line.parser("scripts/fit_anchors.py", __doc__.split("\n")[0])
+    parser = command_line.parser(
+        "scripts/fit_anchors.py", __doc__.split("\n")[0], epilog=EXAMPLES
+    )
     parser.add_argument("--experiment", metavar="NAME", required=True)
     repeated = {"action": "append", "default": []}
     parser.add_argument("--overlay", metavar="FILE", help="of bindings", **repeated)
@@ -57,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(given: argparse.Namespace) -> None:
+    # Imported here: TensorFlow takes seconds to load, and --help should not.
+    if not given.debug:
+        quiet.import_tensorflow()
+    from official import experiment as experiment_lib
+    from official.heads import base as heads_base
+
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
     head = getattr(experiment.task, "head", None)
     if not isinstance(head, heads_base.DetectionHead):
@@ -70,7 +86,7 @@ def run(given: argparse.Namespace) -> None:
 
 def report(
     boxes: np.ndarray,
-    head: heads_base.DetectionHead,
+    head: "heads_base.DetectionHead",
     image_size: tuple[int, int],
     *,
     count: int,
@@ -84,6 +100,8 @@ def report(
     Raises:
         RequestError: If there are fewer boxes of different shape than that.
     """
+    from official.heads import anchors as anchor_kinds
+
     shapes = fit(boxes[:, 2:] - boxes[:, :2], count)
     levels = assign(shapes, head.strides, image_size)
     fitted = anchor_kinds.FittedAnchors(shapes=levels)
@@ -109,20 +127,31 @@ def boxes_of(dataset: data_base.Dataset, split: str) -> np.ndarray:
     Raises:
         DataError: If there are none, or the dataset has no boxes.
     """
-    found = []
+    found = [np.zeros((0, 4))]
+    for size, boxes, kinds in _annotated(dataset, split):
+        objects = boxes[kinds == box_kinds.OBJECT]
+        found.append(objects / np.array([*size, *size], "float32"))
+    every = np.concatenate(found)
+    if not len(every):
+        raise failures.DataError(f"no object is in the split {split!r}")
+    return every
+
+
+def _annotated(
+    dataset: data_base.Dataset, split: str
+) -> Iterable[tuple[tuple[int, ...], np.ndarray, np.ndarray]]:
+    """Size, boxes in pixels and their kinds of each image, decoded where need be."""
+    if isinstance(dataset, boxed.BoxedDataset):
+        for image in dataset.upright_objects(split):
+            yield image.size, image.objects.boxes, image.objects.kinds
+        return
     for example in dataset.load(split).as_numpy_iterator():
         if "boxes" not in example:
             raise failures.DataError(
                 f"{type(dataset).__name__} has no boxes: its examples have "
                 + ", ".join(sorted(example))
             )
-        height, width = example["image"].shape[:2]
-        objects = example["boxes"][example["box_kinds"] == 0]
-        found.append(objects / np.array([height, width, height, width], "float32"))
-    boxes = np.concatenate(found)
-    if not len(boxes):
-        raise failures.DataError(f"no object is in the split {split!r}")
-    return boxes
+        yield example["image"].shape[:2], example["boxes"], example["box_kinds"]
 
 
 def fit(shapes: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:

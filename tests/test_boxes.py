@@ -245,22 +245,28 @@ def test_a_box_of_an_unknown_class_is_named(last):
     assert str(caught.value) == message
 
 
-def _image(rows, kinds=None, **problems):
+def _image(rows, kinds=None, image_id="", **problems):
     found = boxes.objects(rows, [1] * len(rows), kinds=kinds)
     cleaned, _ = boxes.clean(found, (100, 200))
-    return box_summary.Image((100, 200), cleaned, boxes.Problems(problems))
+    return box_summary.Image(image_id, (100, 200), cleaned, boxes.Problems(problems))
 
 
 def test_a_summary_counts_by_hand():
     summary = box_summary.summarize(
         [
-            _image([(0, 0, 10, 10), (0, 0, 50, 100)], outside=2),
+            _image([(0, 0, 10, 10), (0, 0, 50, 100)], image_id="p", outside=2),
             _image([]),
             _image(
                 [(0, 0, 9, 9), (0, 0, 100, 200)],
                 kinds=[box_kinds.CROWD, box_kinds.OBJECT],
             ),
-            _image([(0, 0, 9, 9)], kinds=[box_kinds.DIFFICULT], outside=1, other=1),
+            _image(
+                [(0, 0, 9, 9)],
+                kinds=[box_kinds.DIFFICULT],
+                image_id="q",
+                outside=1,
+                other=1,
+            ),
         ],
         ("a", "b"),
         total=4,
@@ -276,6 +282,7 @@ def test_a_summary_counts_by_hand():
         sizes={"small": 1, "medium": 1, "large": 1},
         sides=summary.sides,
         problems={"outside": 3, "other": 1},
+        first={"outside": "p", "other": "q"},
     )
     # Sides of 0.0707, 0.5 and 1 of the image's; quantiles lie between them.
     np.testing.assert_allclose(summary.sides, [0.1566, 0.5, 0.9], atol=1e-3)
@@ -299,6 +306,48 @@ def test_the_table_shows_each_split_and_what_was_wrong(tmp_path):
     assert "box side / image side 0.29 .. 0.29 .. 0.29" in text
     assert "crowd" not in text
     assert "problem" not in text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted(Lists):
+    """Says how many objects each class has, in every split."""
+
+    counts: tuple[tuple[str, int], ...]
+
+    def summary(self, split):
+        rows = [(0, 0, 10, 10)] * sum(count for _, count in self.counts)
+        numbers = [i for i, (_, count) in enumerate(self.counts) for _ in range(count)]
+        found, _ = boxes.clean(boxes.objects(rows, numbers), (100, 200))
+        image = box_summary.Image("all", (100, 200), found, boxes.Problems())
+        names = [name for name, _ in self.counts]
+        return box_summary.summarize([image], names, total=1)
+
+
+def _table(dataset, *splits):
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, splits))
+    return " ".join(capture.get().split())
+
+
+def test_a_class_that_may_be_another_misspelt_is_pointed_out():
+    text = _table(Counted(counts=(("raccoon", 40), ("racoon", 1))), "train", "val")
+    assert "warning: class 'racoon' (2) may be 'raccoon' (80), misspelt" in text
+    text = _table(Counted(counts=(("Traffic-light", 9), ("traffic light", 9))), "train")
+    assert "'traffic light' (9) may be 'Traffic-light' (9), misspelt" in text
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (("cat", 40), ("dog", 1)),
+        (("raccoon", 40), ("racoon", 0)),  # a name of a list, which nobody wrote
+        (("raccoon", 40), ("racoon", 5)),
+        (("tile 1", 40), ("tile 2", 1)),
+        (("+", 40), ("-", 40)),
+    ],
+)
+def test_classes_of_other_names_are_not_taken_for_misspelt(counts):
+    assert "misspelt" not in _table(Counted(counts=counts), "train")
 
 
 def test_the_table_says_where_only_the_first_images_are_counted(monkeypatch):

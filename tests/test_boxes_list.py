@@ -10,6 +10,7 @@ from official.data.box_list import BoxList
 from official.data.synthetic_boxes import SyntheticBoxes
 from official.data.tfds_boxes import TFDSBoxes
 from official.ops import box_kinds
+from official.report import contents, terminal
 
 HEAD = "image,class,xmin,ymin,xmax,ymax"
 
@@ -45,6 +46,49 @@ def test_other_columns_and_no_splits(tmp_path):
     fields = {"image_column": "filename", "class_column": "label"}
     dataset = _write(tmp_path, head, *rows, **fields)
     assert (dataset.size("train"), dataset.size("val")) == (1, 1)
+
+
+def test_the_table_names_the_first_image_with_each_problem(tmp_path):
+    rows = [
+        "a.jpg,red,1,1,9,9,train",
+        "b.jpg,red,5,5,5,9,val",
+        "a.jpg,red,7,7,7,7,train",
+    ]
+    outside = "b.jpg,red,70,1,99,9,val"
+    dataset = _write(tmp_path, f"{HEAD},split", *rows, outside)
+    with terminal.console.capture() as capture:
+        terminal.console.print(contents.table(dataset, ("train", "val")))
+    text = " ".join(capture.get().split())
+    assert "problem: without area (dropped) 1 1" in text
+    assert "without area: first in train image a.jpg, val image b.jpg" in text
+    assert "clipped at the edge of the image: first in val image b.jpg" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "seen", "name"),
+    [
+        ("JPEGImages/a.jpg", "JPEGImages/", "VOC"),
+        ("annotations/instances_train.json", "annotations/*.json", "COCODetection"),
+        ("data.yaml", "data.yaml", "YOLO"),
+        ("labels/train/a.txt", "labels/", "YOLO"),
+    ],
+)
+def test_data_of_another_format_is_known(tmp_path, file, seen, name):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(failures.DataError) as caught:
+        BoxList(data_dir=str(tmp_path)).size("train")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'boxes.csv'} does not exist")
+    assert message.endswith(
+        f"{tmp_path} has {seen}: to read it, set dataset = "
+        f"@{name}(data_dir={str(tmp_path)!r})"
+    )
+
+
+def test_a_missing_folder_proposes_no_other_format(tmp_path):
+    with pytest.raises(failures.DataError, match=r"xmin,ymin,xmax,ymax$"):
+        BoxList(data_dir=str(tmp_path / "x")).size("train")
 
 
 def test_broken_boxes_are_dropped_and_counted(tmp_path):

@@ -43,6 +43,22 @@ def test_an_image_without_a_file_has_no_object(tmp_path):
     assert (summary.images, summary.empty) == (3, 2)
 
 
+@pytest.mark.parametrize("split", ["", "/train"])
+def test_a_text_file_without_its_image_is_refused(tmp_path, split):
+    texts = {"a.1": "0 0.5 0.5 0.1 0.1", "c": "", "d": "0 0.5 0.5 0.1 0.1"}
+    folders = {"images": f"images{split}", "labels": f"labels{split}"}
+    dataset = _write(tmp_path, texts, **folders)
+    (tmp_path / "labels" / "classes.txt").write_text("red\nblue\n")
+    (tmp_path / folders["images"] / "c.jpg").unlink()
+    (tmp_path / folders["images"] / "d.jpg").unlink()
+    message = (
+        rf"labels{split}: the images of 2 of its 3 text files are not in .*images{split}"
+        r": c\.txt, d\.txt \(copy them there, or remove these files\)"
+    )
+    with pytest.raises(failures.DataError, match=message):
+        dataset.records("train")
+
+
 def test_broken_boxes_are_dropped_and_counted(tmp_path):
     lines = ["0 0.5 0.5 0 0.1", "0 0.5 nan 0.1 0.1", "1 0.9 0.5 0.4 0.5", "0 2 2 .1 .1"]
     dataset = _write(tmp_path, {"a": "\n".join(lines)})

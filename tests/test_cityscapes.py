@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from official import failures
-from official.data import base, cityscapes
+from official.data import base, cityscapes, cityscapes_panoptic
 
 
 def _write(root, city="aachen", number=0, split="train", labels=None, size=(4, 6)):
@@ -111,3 +111,52 @@ def test_camvid_in_cityscapes_folders_gives_its_train_ids(shared):
         name = record.labels.name.replace("labelIds", "labelTrainIds")
         expected = np.asarray(Image.open(record.labels.with_name(name)))
         np.testing.assert_array_equal(example["semantic"], expected)
+
+
+def _write_instances(root, numbers):
+    mask = _write(root, city="ulm", size=np.shape(numbers))
+    path = mask.with_name(mask.name.replace("labelIds", "instanceIds"))
+    Image.fromarray(np.asarray(numbers, np.uint16)).save(path)
+    return cityscapes_panoptic.CityscapesPanoptic(data_dir=str(root))
+
+
+def test_instance_ids_become_classes_and_instances(tmp_path):
+    # A road; two cars and a group of them; a person; a caravan, which is no class.
+    numbers = [[7, 7, 26_004, 26_001], [26, 24_001, 29_000, 0]]
+    dataset = _write_instances(tmp_path, numbers)
+    (example,) = dataset.load("train").as_numpy_iterator()
+    assert example["semantic"].tolist() == [[0, 0, 13, 13], [13, 11, 255, 255]]
+    assert example["instance"].tolist() == [[0, 0, 3, 2], [0, 1, 0, 0]]
+    assert [dataset.class_names[k] for k in dataset.thing_ids] == [
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ]
+
+
+def test_instances_have_the_numbers_of_the_official_scripts(tmp_path):
+    dataset = _write_instances(tmp_path, [[7]])
+    name = "ulm_000000_000019"
+    assert dataset.image_numbers("train") == {f"train/{name}": name}
+    assert dataset.category_ids("train")[:2] == (7, 8)
+    assert dataset.category_ids("train")[18] == 33
+
+
+def test_an_unknown_label_of_an_instance_is_named(tmp_path):
+    dataset = _write_instances(tmp_path, [[7, 40_001]])
+    with pytest.raises(failures.DataError, match=r"instanceIds.png: label 40 at row 0"):
+        dataset.load("train")
+
+
+def test_data_without_instances_says_where_to_get_them(shared):
+    folder = shared / "data" / "camvid_cityscapes"
+    assert cityscapes.Cityscapes(data_dir=str(folder)).size("val") == 10
+    dataset = cityscapes_panoptic.CityscapesPanoptic(data_dir=str(folder))
+    message = r"10 of the 10 images .*_gtFine_instanceIds.png does not exist; unpack gt"
+    with pytest.raises(failures.DataError, match=message):
+        dataset.size("val")

@@ -37,8 +37,8 @@ def batch(truths, found, *, size=(100, 200)):
     return targets, predictions
 
 
-def metrics(*batches):
-    metric = detection.DetectionMetrics(class_names=NAMES)
+def metrics(*batches, judged_by="ap"):
+    metric = detection.DetectionMetrics(class_names=NAMES, judged_by=judged_by)
     for targets, predictions in batches:
         metric.update_state(targets, predictions)
     return metric
@@ -88,12 +88,20 @@ def test_classes_without_objects_do_not_count():
     values = metrics(batch([(A, 0, 0)], [(A, 0, 0.9), (B, 1, 0.9)])).result()
     assert values["ap"] == pytest.approx(1)
     assert "ap/dog" not in values
-    assert values["ap_large"] == 0  # none is larger than 96 x 96
 
 
-def test_an_evaluation_without_objects_finds_nothing():
-    values = metrics(batch([], [(A, 0, 0.9)])).result()
-    assert {values[name] for name in detection.FIGURES} == {0}
+def test_a_size_that_no_object_has_has_no_figure_unless_it_decides():
+    seen = batch([(A, 0, 0)], [(A, 0, 0.9)])  # 40 x 40 pixels: medium
+    values = metrics(seen).result()
+    assert values["ap_medium"] == pytest.approx(1)
+    assert {"ap_small", "ap_large", "ar_small", "ar_large"}.isdisjoint(values)
+    assert metrics(seen, judged_by="ap_large").result()["ap_large"] == 0
+
+
+@pytest.mark.parametrize("judged_by", detection.FIGURES)
+def test_an_evaluation_without_objects_has_only_what_decides(judged_by):
+    seen = batch([], [(A, 0, 0.9)])
+    assert metrics(seen, judged_by=judged_by).result() == {judged_by: 0}
 
 
 def test_confusion_pairs_objects_with_detections_of_any_class():
@@ -127,7 +135,9 @@ def test_figures_equal_those_of_the_reference_on_real_annotations(shared):
         truth = coco.COCO(str(file))
     ids = sorted(truth.getCatIds())
     random = np.random.default_rng(0)
-    metric = detection.DetectionMetrics(class_names=tuple(map(str, ids)))
+    metric = detection.DetectionMetrics(
+        class_names=tuple(map(str, ids)), judged_by="ap"
+    )
     results = []
     for image_id in truth.getImgIds():
         image = truth.loadImgs(image_id)[0]

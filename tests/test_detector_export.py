@@ -201,7 +201,9 @@ def test_speed_and_errors_by_layer_are_measured_in_spite_of_the_op(written):
     assert figures.latency_ms > 0
     chosen = small_detector.experiment()
     _, built = findings.graph(chosen, small_detector.network(chosen), "int8")
-    report = layer_errors.measure(written, built, small_detector.images(2))
+    report = layer_errors.measure(
+        written, built, small_detector.images(2), calibration="mse"
+    )
     assert {"encodings", "scores"} <= {row.layer for row in report.layers}
 
 

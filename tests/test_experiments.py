@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official import bindings, catalog, experiment, gin
+from official.heads import kmax, panoptic_deeplab
 from official.training import checkpoints, preparation, session
 from tflite_export import export, flatbuffer
 
@@ -33,13 +34,24 @@ SHRINK = {
         "export.output_type = 'float32'",
         "task.max_detections = 5",
     ),
+    "panoptic": (
+        "dataset = @SyntheticStreets(height=64, width=64, train_size=4, val_size=2)",
+        "task.crop_size = None",
+    ),
+    # Of a mask transformer each layer more is a second more.
+    "mask_slots": (
+        "task.head.slots = 8",
+        "task.head.layers = (1,)",
+        "task.head.relaxed = 1",
+        "task.method.max_segments = 16",
+    ),
     "classification": (
         "dataset = @SyntheticCrops(side=64, train_size=4, val_size=2)",
         "task.train_size = None",
         "task.class_weights = None",
     ),
 }
-"""Bindings for every experiment, and for those of a task, by its module."""
+"""Bindings for every experiment, and for those of a task or method, by its module."""
 
 CPU = "configs/overlays/cpu.gin"
 NAMES = sorted(catalog.names())
@@ -51,7 +63,9 @@ AWARE = ("trainer.steps_per_epoch = 2", "quantization.observe_steps = 1")
 
 def _shrunk(name: str) -> experiment.Experiment:
     whole = experiment.load(name)
-    settings = SHRINK[""] + SHRINK[type(whole.task).__module__.rpartition(".")[2]]
+    settings = SHRINK[""]
+    for part in (whole.task, getattr(whole.task, "method", None)):
+        settings += SHRINK.get(type(part).__module__.rpartition(".")[2], ())
     if whole.quantization is not None:
         settings += AWARE
     return experiment.load(name, settings=settings)
@@ -59,14 +73,42 @@ def _shrunk(name: str) -> experiment.Experiment:
 
 # Of the quantization-aware variants, which are made of their float parents by one
 # function, one takes its steps; tests/test_quantization_training.py has the others'.
+# Their parts are those of others here, or have tests of their own; what differs is
+# numbers and data.
+ALIKE = (
+    "mnasnet_cls_imagenet",
+    "mnv2_det_bccd",
+    "mnv2_det_coco",
+    "mnv2_det_raccoon",
+    "mnv2_det_voc",
+    "mnv3_panoptic_ade20k",
+    "mnv3_panoptic_cityscapes",
+    "mnv3_panoptic_folder",
+    "mnv3_seg_folder",
+    "mnv3small_cls_imagenet",
+    "mnv3small_det_coco",
+    "mnv3small_panoptic_pennfudan",
+    "mnv4hm_cls_imagenet",
+    "mnv4m_cls_imagenet",
+    "mnv4m_det_coco",
+    "multiavg_cls_imagenet",
+)
 STEPPED = [
-    name for name in NAMES if not name.endswith("_qat") or name == "mnv2_det_folder_qat"
+    name
+    for name in NAMES
+    if (not name.endswith("_qat") and name not in ALIKE)
+    or name == "mnv2_det_folder_qat"
 ]
 
 
 # What a backbone and a head become is tested by themselves; here, that the setting of an
 # experiment of each task leads to a file.
-EXPORTED = ("mnv2_cls_imagenet", "mnv3small_seg_camvid", "mnv3_det_coco")
+EXPORTED = (
+    "mnv2_cls_imagenet",
+    "mnv3small_seg_camvid",
+    "mnv3_det_coco",
+    "mnv3small_panoptic_synthetic",
+)
 
 
 @pytest.fixture
@@ -95,13 +137,20 @@ def test_it_takes_a_step_and_becomes_an_integer_file(name, tmp_path, eager):
         assert "TFLite_Detection_PostProcess" in file.histogram
         assert len(file.outputs) == 4
     else:
-        assert [tensor.dtype for tensor in file.outputs.values()] == ["UINT8"]
+        assert {tensor.dtype for tensor in file.outputs.values()} == {"UINT8"}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(STEPPED)))
+@pytest.mark.parametrize("name", sorted(n for n in NAMES if n.endswith("_qat")))
 def test_a_quantization_aware_variant_is_its_parent_under_a_scheme(name):
     parent, found = experiment.load(name.removesuffix("_qat")), experiment.load(name)
-    assert (found.task, found.dataset) == (parent.task, parent.dataset)
+    task = parent.task
+    head = getattr(task, "head", None)
+    if head == kmax.EFFICIENT:
+        task = dataclasses.replace(task, head=kmax.EDGE)
+    if getattr(head, "pyramid", None) == "full":
+        narrow = panoptic_deeplab.PanopticDeepLab(rates=head.rates)
+        task = dataclasses.replace(task, head=narrow)
+    assert (found.task, found.dataset) == (task, parent.dataset)
     assert found.quantization is not None
     assert found.export.precisions == ("int8",)
 

@@ -2,12 +2,16 @@
 
 import dataclasses
 import importlib.util
+import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from official import failures
 from official.data import base as data_base
+from official.data import decoding
+from official.data.box_list import BoxList
 from official.heads import ssdlite
 
 
@@ -69,6 +73,44 @@ def _around(centres, sides):
 def test_objects_are_read_in_shares_of_their_image(script):
     boxes = script.boxes_of(Boxes(), "train")
     np.testing.assert_allclose(boxes, [[0.25, 0.25, 0.75, 0.75]] * 2)
+
+
+def test_the_command_reads_a_dataset_and_prints_nothing_else(
+    script, tmp_path, capfd, monkeypatch
+):
+    (tmp_path / "images").mkdir()
+    rows = ["image,class,xmin,ymin,xmax,ymax"]
+    for number in range(5):
+        Image.new("RGB", (80, 40)).save(tmp_path / "images" / f"{number}.png")
+        rows.append(f"{number}.png,x,1,1,{20 + number},{30 - number}")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    data = f"dataset.data_dir = {str(tmp_path)!r}"
+    arguments = ["--experiment=mnv2_det_folder", "--set", data, "--shapes=2"]
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    assert script.main(arguments) == 0
+    printed, errors = capfd.readouterr()
+    assert errors == ""
+    assert printed.startswith("4 boxes, 320 x 320 pixels\n")
+    assert "task.head.anchors = @FittedAnchors(" in printed
+
+
+def test_boxes_of_files_are_read_without_decoding_images(script, tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # lies on its side: upright, it is 40 wide and 80 high
+        image = Image.new("RGB", (80, 40))
+        image.save(tmp_path / "images" / f"{name}.jpg", exif=exif)
+    rows = "image,class,xmin,ymin,xmax,ymax\na.jpg,x,10,20,30,60\nb.jpg,x,10,20,30,60"
+    (tmp_path / "boxes.csv").write_text(rows)
+    dataset = BoxList(data_dir=str(tmp_path))
+    (example,) = dataset.load("train").as_numpy_iterator()
+    height, width = example["image"].shape[:2]
+    expected = example["boxes"] / [height, width, height, width]
+    monkeypatch.setattr(decoding, "image", None)
+    boxes = script.boxes_of(dataset, "train")
+    np.testing.assert_allclose(boxes, [[0.25, 0.25, 0.75, 0.75]])
+    np.testing.assert_allclose(boxes, expected)
 
 
 def test_a_dataset_without_objects_or_boxes_is_refused(script):

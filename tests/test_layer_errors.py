@@ -23,7 +23,7 @@ def graph(network: keras.Model, precision: str) -> inference.Graph:
 def report(tmp_path_factory) -> layer_errors.Report:
     path = networks.file(tmp_path_factory.mktemp("layers"), "int8")
     found = graph(networks.network(), "int8")
-    return layer_errors.measure(path, found, networks.pixels(3))
+    return layer_errors.measure(path, found, networks.pixels(3), calibration="mse")
 
 
 def test_every_layer_of_the_network_is_found_once_in_order(report):
@@ -56,7 +56,10 @@ def test_a_layer_adds_less_error_than_all_before_it_together(report):
 def test_a_file_of_16_bits_errs_less(report, tmp_path):
     path = networks.file(tmp_path, "int16x8")
     finer = layer_errors.measure(
-        path, graph(networks.network(), "int16x8"), networks.pixels(1)
+        path,
+        graph(networks.network(), "int16x8"),
+        networks.pixels(1),
+        calibration="mse",
     )
     coarse = {row.layer: row.snr_db for row in report.layers}
     assert {row.layer for row in finer.layers} >= set(coarse)
@@ -75,7 +78,7 @@ def test_a_range_cut_in_half_is_called_clipped(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(networks.edited(networks.content("int8"), narrow))
     found = layer_errors.measure(
-        path, graph(networks.network(), "int8"), networks.pixels(2)
+        path, graph(networks.network(), "int8"), networks.pixels(2), calibration="mse"
     )
     (row,) = (row for row in found.layers if row.layer == "block_add")
     assert row.clipped > 0.01
@@ -108,9 +111,24 @@ def row(**changes) -> layer_errors.LayerError:
     ],
 )
 def test_advice_names_the_reason(changes, words):
-    advice = layer_errors._advice(row(**changes))
+    advice = layer_errors._advice(row(**changes), "average")
     assert advice.startswith(words)
     assert bool(advice) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "calibration", "end"),
+    [
+        ({"clipped": 0.1}, "average", "on more images, or with 'min_max' or 'mse'"),
+        ({"clipped": 0.1}, "mse", "on more images, or with 'min_max'"),
+        ({"clipped": 0.1}, "min_max", "on more images"),
+        ({"range_use": 0.1}, "min_max", "calibrate with 'percentile' or 'mse'"),
+        ({"range_use": 0.1}, "percentile", "calibrate with 'mse'"),
+        ({"range_use": 0.1}, "mse", "calibrate with 'percentile'"),
+    ],
+)
+def test_the_calibration_that_is_set_is_not_advised(changes, calibration, end):
+    assert layer_errors._advice(row(**changes), calibration).endswith(end)
 
 
 def test_decibels_have_ends():

@@ -51,15 +51,15 @@ def test_clipping_bounds_the_global_norm():
 
 def test_the_moving_average_trails_the_weights():
     variables = network().trainable_variables
-    spec = optimizers.SGD(schedule=CONSTANT, momentum=0.0, ema_decay=0.9)
+    spec = optimizers.SGD(schedule=CONSTANT, momentum=0.0, ema_decay=0.4)
     optimizer = spec.build(variables, total_steps=10, steps_per_epoch=5)
     optimizer.build(variables)
-    kernel, expected = variables[0], None
-    for _ in range(3):
+    kernel, expected = variables[0], np.zeros(variables[0].shape)
+    # Closely at first: 2/11, 3/12 and so on, until the decay is less.
+    for decay in (0, 2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15, 0.4, 0.4):
         gradients = [keras.ops.ones(v.shape) for v in variables]
         optimizer.apply(gradients, variables)
-        now = np.asarray(kernel)
-        expected = now if expected is None else 0.9 * expected + 0.1 * now
+        expected = decay * expected + (1 - decay) * np.asarray(kernel)
     optimizer.finalize_variable_values(variables)
     assert np.asarray(kernel) == pytest.approx(expected, rel=1e-5)
 
@@ -128,7 +128,8 @@ def test_the_average_of_a_frozen_weight_is_the_weight():
     # Released, it is averaged from where it stood.
     kernel.trainable = True
     optimizer.apply([keras.ops.ones(v.shape) for v in variables], variables)
-    expected = 0.9 * before + 0.1 * np.asarray(kernel)
+    # In step 20 the decay is 21 / 30.
+    expected = 0.7 * before + 0.3 * np.asarray(kernel)
     np.testing.assert_allclose(np.asarray(average), expected, rtol=1e-6)
 
 

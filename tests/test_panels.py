@@ -133,7 +133,12 @@ def test_without_mistakes_there_is_no_sheet(tmp_path):
 
 
 def test_every_panel_is_found_by_its_module():
-    assert panels.names() == ("classification", "detection", "segmentation")
+    assert panels.names() == (
+        "classification",
+        "detection",
+        "panoptic",
+        "segmentation",
+    )
     for name in panels.names():
         assert type(panels.find(name)).__name__.lower() == name.replace("_", "")
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import small
+import small_detector
 
 from official import experiment as experiment_lib
 from official import export_spec, failures
@@ -206,6 +207,24 @@ def test_the_card_tells_the_licence_of_the_weights_that_a_run_started_from(tmp_p
     assert "- Started from timm:x" in lines
     assert "- Licence of these weights: apache-2.0" in lines
     assert "- They were trained on: ImageNet" in lines
+
+
+def test_the_limits_of_a_detector_are_not_those_of_a_classifier():
+    row = {"problems": ["it is bad"]}
+    reference = evaluation.Result(
+        metrics={}, agreement=1.0, examples=50, constant_of=lambda: 0.0
+    )
+    called = "- What is none of its classes is called one of them all the same"
+    lines = list(model_card._limits(small.experiment().task, row, reference))
+    assert called in lines
+    task = small_detector.experiment().task
+    lines = list(model_card._limits(task, row, reference))
+    assert called not in lines
+    assert "- **Failed its gate**: it is bad" in lines
+    text = "\n".join(lines)
+    assert "- What is none of its classes is passed over, or taken for one" in text
+    assert "overlap by more than 50 % one is dropped" in text
+    assert "at most 20 are found in an image" in text
 
 
 def test_the_result_of_the_run_has_the_same_rows_and_keeps_what_it_had(exported):

@@ -182,3 +182,12 @@ def test_a_table_fits_eighty_columns():
     console.print(terminal.table("Keras model and exported files", columns, [row]))
     assert "123.45 ms" in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_json_goes_to_programs_and_not_to_a_terminal(monkeypatch, capsys):
+    terminal.last_line({"a": 1})
+    assert capsys.readouterr().out == '{"a": 1}\n'
+    shown = rich.console.Console(force_terminal=True)
+    monkeypatch.setattr(terminal, "console", shown)
+    terminal.last_line({"a": 1})
+    assert capsys.readouterr().out == ""

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,14 @@ def test_a_finished_run_is_not_trained_again(finished, capsys):
     after = weights(finished)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert "resuming after step 12 (epoch 4)" in capsys.readouterr().out
+
+
+def test_a_run_with_more_epochs_than_are_asked_for_says_so(finished, tmp_path, capsys):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    run(small.experiment(epochs=3), folder)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "it has 4 epochs already, trainer.epochs is 3: nothing is trained" in said
+    assert step_of(folder) == 12
 
 
 def test_another_experiment_is_refused_with_what_differs(finished):

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -198,12 +197,13 @@ def _experiment_of(given: argparse.Namespace) -> "experiment_lib.Experiment":
 
 
 def benchmark(given: argparse.Namespace) -> None:
+    from official.report import terminal
     from tflite_export import benchmark as benchmark_lib
 
     figures = benchmark_lib.measure(given.models, threads=given.threads)
     benchmark_lib.show(figures)
     rows = [dataclasses.asdict(row) | {"path": str(row.path)} for row in figures]
-    print(json.dumps(rows))
+    terminal.last_line(rows)
 
 
 def check(given: argparse.Namespace) -> None:

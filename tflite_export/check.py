@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import json
 import pathlib
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import rich.console
 import rich.table
 
 from official import export_spec, failures
+from official.report import terminal
 from tflite_export import (
     android,
     compilation,
@@ -223,7 +223,7 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         "refused": [dataclasses.asdict(verdict) for verdict in refused],
         "compiled": [outcome.as_json() for outcome in outcomes],
     }
-    print(json.dumps(content))
+    terminal.last_line(content)
     if refused:
         raise failures.GateError(complaint or summary(path, refused))
 

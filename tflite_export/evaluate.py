@@ -1,7 +1,6 @@
 """Metrics of a .tflite file itself."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -67,7 +66,7 @@ def run(
         "constant": result.constant,
         "metrics": results.finite(result.metrics),
     }
-    print(json.dumps(content))
+    terminal.last_line(content)
 
 
 def _shown(metrics: Mapping[str, float]) -> dict[str, float]:

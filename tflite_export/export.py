@@ -29,6 +29,7 @@ from tflite_export import (
     metadata,
     mixed,
     model_card,
+    panoptic_postprocess,
     parity,
     sidecar,
 )
@@ -168,7 +169,9 @@ def write(
             palette=experiment.dataset.palette,
             float_layers=float_layers,
         )
+        reader = experiment.task.segment_reader(tuple(experiment.dataset.thing_ids))
         description |= {
+            "segments": reader.settings() if reader else None,
             "target": spec.target,
             "changes": list(rewritten.changes),
             "quantization": _quantization(experiment, precision),
@@ -182,7 +185,15 @@ def write(
         terminal.console.print(f"for MediaPipe Tasks: {warning}")
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / metadata.LABELS, labels)
+    if spec.output in ("masks", "slots"):
+        _copy_postprocessing(folder)
     return files
+
+
+def _copy_postprocessing(folder: pathlib.Path) -> None:
+    """Puts what makes segments of the outputs, in NumPy alone, beside the files."""
+    source = pathlib.Path(panoptic_postprocess.__file__)
+    atomic.write(folder / source.name, source.read_text(encoding="utf-8"))
 
 
 def _calibrated(experiment: experiment_lib.Experiment) -> set[str]:

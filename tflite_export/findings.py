@@ -108,7 +108,9 @@ def measure_layers(
             plain = rewrite.without_ranges(built.model, rounded=False)
             built = dataclasses.replace(built, model=plain)
         images = examples.evaluation_images(experiment, count=_LAYER_IMAGES)
-        report = layer_errors.measure(path, built, images)
+        report = layer_errors.measure(
+            path, built, images, calibration=experiment.export.calibration
+        )
         if experiment.quantization is not None:
             # The advice is for files that are quantized after training.
             layers = tuple(dataclasses.replace(x, advice="") for x in report.layers)

@@ -80,7 +80,11 @@ class Report:
 
 
 def measure(
-    path: pathlib.Path, graph: inference.Graph, images: Iterable[np.ndarray]
+    path: pathlib.Path,
+    graph: inference.Graph,
+    images: Iterable[np.ndarray],
+    *,
+    calibration: str,
 ) -> Report:
     """Compares a file with the network that it was made from.
 
@@ -89,6 +93,8 @@ def measure(
         graph: From `inference.build`, as it was converted.
         images: `[H, W, 3]`, pixels 0..255, of the size that the file takes; at least
             one.
+        calibration: How the file was calibrated, see `export_spec`; the advice is
+            another.
     """
     network, tallies, count = _Network(graph), {}, 0
     tensors = _Tensors(path)
@@ -112,7 +118,7 @@ def measure(
                 np.asarray(function(given)),
             )
         count += 1
-    rows = [tally.result() for _, tally in sorted(tallies.items())]
+    rows = [tally.result(calibration) for _, tally in sorted(tallies.items())]
     unmatched = [
         f"{op.name} {op.layer or op.outputs[0].name}"
         for index, op in tensors.ops.items()
@@ -248,7 +254,13 @@ def _own_functions(
     for index, name in pairs.items():
         sources = dict.fromkeys(tensors.sources(index, set(known)))
         given = [(source, known[source]) for source in sources]
-        function = keras.Function([t for _, t in given], network.outputs[name])
+        try:
+            function = keras.Function([t for _, t in given], network.outputs[name])
+        except ValueError:
+            # Part of it, or all, is made of what is constant in the file (learned
+            # queries), and in the network of a layer that reads the size of a batch.
+            given = [*given, (tensors.input.index, network.input)]
+            function = keras.Function([t for _, t in given], network.outputs[name])
         functions[index] = (function, given)
     return functions
 
@@ -293,7 +305,7 @@ class _Tally:
         channels = np.abs(expected).reshape(-1, expected.shape[-1]).max(axis=0)
         self._peaks = np.maximum(self._peaks, channels)
 
-    def result(self) -> LayerError:
+    def result(self, calibration: str) -> LayerError:
         total = self._levels.sum()
         share = self._levels.cumsum() / total
         first, last = np.searchsorted(share, (_TAIL, 1 - _TAIL))
@@ -306,17 +318,28 @@ class _Tally:
             clipped=float(self._clipped / total),
             channel_spread=_spread(self._peaks),
         )
-        return dataclasses.replace(row, advice=_advice(row))
+        return dataclasses.replace(row, advice=_advice(row, calibration))
 
 
-def _advice(row: LayerError) -> str:
-    """What to do about a layer that adds much error."""
+def _others(calibrations: Iterable[str], calibration: str) -> str:
+    return " or ".join(repr(name) for name in calibrations if name != calibration)
+
+
+def _wider(calibration: str) -> str:
+    """Nothing is wider than the extremes."""
+    if calibration == "min_max":
+        return ""
+    return f", or with {_others(('min_max', 'mse'), calibration)}"
+
+
+def _advice(row: LayerError, calibration: str) -> str:
+    """What to do about a layer that adds much error, in a file so calibrated."""
     if row.own_snr_db > _FAIR_DB:
         return ""
     if row.clipped > 0.01:
         return (
             f"{100 * row.clipped:.1f} % of the values lie beyond the range: calibrate "
-            "on more images, or with 'min_max' or 'mse'"
+            f"on more images{_wider(calibration)}"
         )
     if row.channel_spread > 8:
         return (
@@ -327,7 +350,7 @@ def _advice(row: LayerError) -> str:
     if row.range_use < 0.25:
         return (
             f"{100 * row.range_use:.0f} % of the levels hold nearly all values: "
-            "calibrate with 'percentile' or 'mse'"
+            f"calibrate with {_others(('percentile', 'mse'), calibration)}"
         )
     if row.op == "DEPTHWISE_CONV_2D":
         return (

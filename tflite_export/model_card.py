@@ -9,6 +9,7 @@ from typing import Any
 from official import atomic
 from official import experiment as experiment_lib
 from official.report import result
+from official.tasks import base as tasks_base
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import parity, sidecar
@@ -43,7 +44,7 @@ def write(
             _measured(experiment, by_name[name], results),
             _interface(sidecar.read(path)),
             _origin(experiment, provenance),
-            _limits(by_name[name], results[parity.KERAS]),
+            _limits(experiment.task, by_name[name], results[parity.KERAS]),
         )
         text = "\n\n".join("\n".join(part) for part in parts)
         atomic.write(path_of(path), text + "\n")
@@ -147,7 +148,9 @@ def _origin(
         yield f"- SHA-256 of their file: {provenance['sha256']}"
 
 
-def _limits(row: result.Row, reference: evaluation.Result) -> Iterator[str]:
+def _limits(
+    task: tasks_base.Task, row: result.Row, reference: evaluation.Result
+) -> Iterator[str]:
     yield "## Limits"
     yield ""
     yield from (f"- **Failed its gate**: {problem}" for problem in row["problems"])
@@ -157,8 +160,34 @@ def _limits(row: result.Row, reference: evaluation.Result) -> Iterator[str]:
         f"{100 / reference.examples:.2g} % of them; of other cameras, places and "
         "light nothing is known"
     )
-    yield "- What is none of its classes is called one of them all the same"
+    yield from (f"- {line}" for line in _unknown(task))
     yield "- Latency and memory are this computer's; measure on the phone that counts"
+
+
+def _unknown(task: tasks_base.Task) -> Iterator[str]:
+    """What becomes of things that the task was not made for."""
+    detector = task.detector
+    if detector is None:
+        yield "What is none of its classes is called one of them all the same"
+        return
+    height, width = task.scaled(task.image_size)
+    yield (
+        "What is none of its classes is passed over, or taken for one that looks like "
+        "it; so may be a place where nothing is"
+    )
+    yield (
+        "A score is no probability: from which one on a box is shown is for the app to "
+        "choose, by the precision and recall in `report.html`"
+    )
+    yield (
+        f"Of two boxes of a class that overlap by more than "
+        f"{100 * detector.iou_threshold:g} % one is dropped, so objects close together "
+        f"may be found as one; at most {detector.total} are found in an image"
+    )
+    yield (
+        f"It sees the image in {height} x {width} pixels: what is hardly seen in these "
+        "is missed"
+    )
 
 
 def _listed(names: list[str]) -> str:

@@ -11,6 +11,7 @@ from official.data import crops, decoding, image_files, palettes, transforms
 from official.report import predictions, terminal
 from official.report.panels import base as panels
 from official.tasks import detector as detector_lib
+from official.tasks import segment_reader
 from tflite_export import detector_files, interpreter, labels, probe, sidecar
 
 _STRANGER = detector_lib.Detector(anchors=np.zeros((0, 4), np.float32))
@@ -79,6 +80,7 @@ def predict(
     outputs = runner(np.asarray(pixels)[None])
     height, width = image.shape[:2]
     activation = description.get("score_activation", "softmax")
+    segments = description.get("segments")
     return panel.decide(
         outputs,
         (height, width),
@@ -86,6 +88,7 @@ def predict(
         detector=detector_files.detector(
             runner.file.path, description, usual=_STRANGER
         ),
+        reader=segment_reader.of_settings(segments) if segments else None,
     )
 
 
@@ -100,8 +103,9 @@ def _panel(
         raise failures.RequestError(
             f"{runner.file.path}: gives {shapes}, want class scores of the image "
             "[1, C] or of its pixels [1, h, w, C], class ids [1] or [1, h, w], the "
-            "four outputs of TFLite_Detection_PostProcess, or boxes with scores: "
-            "nothing else is drawn"
+            "four outputs of TFLite_Detection_PostProcess, boxes with scores, masks or "
+            "slots with class logits, or classes with centers and offsets: nothing "
+            "else is drawn"
         )
     return panel, classes
 

@@ -8,6 +8,7 @@ from typing import Any
 from official import failures
 from official.data import base as data_base
 from official.tasks import base as tasks_base
+from official.tasks import segment_reader
 from tflite_export import android, detector_files, flatbuffer, inference, metadata
 
 
@@ -85,6 +86,8 @@ def read(model: pathlib.Path) -> dict[str, Any]:
         share = content.get("preprocessing", {}).get("shown_share")
         if not (share is None or 0 < share <= 1):
             raise ValueError(f"shown_share {share}: want (0, 1]")
+        if content.get("segments") is not None:
+            segment_reader.of_settings(content["segments"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise failures.RequestError(
             f"{path}: not the description of a model ({type(error).__name__}: "

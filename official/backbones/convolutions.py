@@ -34,11 +34,15 @@ class Norm:
             raise ValueError(f"Norm.momentum = {self.momentum!r}: must be in [0, 1)")
         fields.check_positive(self, "epsilon")
 
-    def __call__(self, features: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    def __call__(
+        self, features: keras.KerasTensor, name: str, *, gamma: float = 1.0
+    ) -> keras.KerasTensor:
+        """Adds the norm; its factors start at `gamma`."""
         return batch_norm.BatchNormalization(
             momentum=self.momentum,
             epsilon=self.epsilon,
             synchronized=self.synchronized,
+            gamma_initializer=keras.initializers.Constant(gamma),
             name=name,
         )(features)
 
@@ -54,8 +58,13 @@ def conv_norm(
     dilation: int = 1,
     padding: str = "same",
     activation: str | None = None,
+    gamma: float = 1.0,
 ) -> keras.KerasTensor:
-    """Adds convolution, norm (if None, a bias) and (unless None) activation."""
+    """Adds convolution, norm (if None, a bias) and (unless None) activation.
+
+    Args:
+        gamma: What the factors of the norm start at.
+    """
     extent = dilation * (kernel - 1) // 2
     features, mode = _padded(features, extent, stride, padding=padding, name=name)
     features = keras.layers.Conv2D(
@@ -68,7 +77,7 @@ def conv_norm(
         kernel_initializer=kernel_initializer(),
         name=f"{name}_conv",
     )(features)
-    return _finished(features, norm=norm, activation=activation, name=name)
+    return _finished(features, norm=norm, activation=activation, name=name, gamma=gamma)
 
 
 def depthwise_norm(
@@ -114,9 +123,10 @@ def _finished(
     norm: Norm | None,
     activation: str | None,
     name: str,
+    gamma: float = 1.0,
 ) -> keras.KerasTensor:
     if norm is not None:
-        features = norm(features, f"{name}_norm")
+        features = norm(features, f"{name}_norm", gamma=gamma)
     if activation is None:
         return features
     return activation_layer(activation, f"{name}_activation")(features)

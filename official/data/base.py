@@ -7,7 +7,8 @@ the keys below; a key that a dataset cannot fill is absent.
 |---|---|---|
 | `image` | uint8 `[H, W, 3]` | RGB, upright |
 | `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
-| `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: none |
+| `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: stuff, crowd |
+| `thing_ids` | int32 `[T]` | classes that are things, if any; the pipeline adds it |
 | `label` | int32 `[]` | class of the whole image, -1 where unlabelled |
 | `labels` | float32 `[num_classes]` | 1: the image has the class, 0: not, -1: unknown |
 | `boxes` | float32 `[N, 4]` | ymin, xmin, ymax, xmax in pixels |
@@ -20,6 +21,11 @@ the keys below; a key that a dataset cannot fill is absent.
 N may be 0. Boxes lie inside of the image, 0 <= ymin < ymax <= H and the same across;
 ymax is where the object ends, as COCO's y + height. Areas are those of the annotation
 where it has some, else those of the boxes.
+
+Instances are numbered over all classes: no number stands for two things of an image,
+and all pixels of one have one class, of `Dataset.thing_ids`. Where a pixel of such a
+class has instance 0 there is a *crowd*, things that nobody told apart: its class counts
+as any other's, and what is learned or judged of single things leaves the pixel out.
 """
 
 import abc
@@ -59,6 +65,11 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def palette(self) -> Sequence[Color]:
         """An RGB color for each class."""
+
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        """Classes whose pixels have an `instance`, increasing; others are stuff."""
+        return ()
 
     @abc.abstractmethod
     def size(self, split: str) -> int:
@@ -111,8 +122,8 @@ class Dataset(abc.ABC):
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
 
-    def image_numbers(self, split: str) -> Mapping[str, int]:
-        """The source's own numbers of images by `image_id`; empty if it has none.
+    def image_numbers(self, split: str) -> Mapping[str, int | str]:
+        """The source's own ids of images by `image_id`; empty if it has none.
 
         Raises:
             failures.DataError: As `size`.

@@ -12,6 +12,12 @@ from official.data import boxed, boxes, class_names, csv_table, image_files
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 _SIZE = ("height", "width")
 _SPLIT = "split"
+_OTHER_FORMATS = {
+    "VOC": ("JPEGImages/", "Annotations/*.xml", "annotations/*.xml"),
+    "COCODetection": ("annotations/*.json",),
+    "YOLO": ("data.yaml", "dataset.yaml", "labels/"),
+}
+"""What tells of the data of other datasets."""
 
 
 class Row(NamedTuple):
@@ -107,8 +113,20 @@ def _path(dataset: BoxList) -> pathlib.Path:
             f"{missing} does not exist (dataset.data_dir, dataset.table = "
             f"{dataset.table!r}); the table is a CSV file with the columns "
             f"{dataset.image_column},{dataset.class_column},xmin,ymin,xmax,ymax"
+            f"{_other_format(root)}"
         )
     return path
+
+
+def _other_format(root: pathlib.Path) -> str:
+    """The dataset that reads what lies in a folder instead, as the end of a message."""
+    for name, patterns in _OTHER_FORMATS.items():
+        if found := next((p for p in patterns if next(root.glob(p), None)), None):
+            return (
+                f". {root} has {found}: to read it, set dataset = "
+                f"@{name}(data_dir={str(root)!r})"
+            )
+    return ""
 
 
 def _split_rows(dataset: BoxList, split: str) -> Sequence[Row]:

@@ -18,6 +18,7 @@ https://cocodataset.org/#detection-eval."""
 class Image(NamedTuple):
     """What is known of one image: its size, clean objects, and what was wrong."""
 
+    image_id: str
     size: boxes.Size
     objects: boxes.Objects
     problems: boxes.Problems
@@ -40,6 +41,7 @@ class Summary:
         sides: Root of a box's share of its image: a tenth quantile, the median and a
             ninth quantile, 0..1; NaN where there is no object.
         problems: Boxes by what was wrong with them, see `boxes`.
+        first: By the same, the `image_id` of the first image with such a box.
     """
 
     images: int
@@ -52,6 +54,7 @@ class Summary:
     sizes: Mapping[str, int]
     sides: tuple[float, float, float]
     problems: Mapping[str, int]
+    first: Mapping[str, str]
 
 
 def summarize(
@@ -60,6 +63,7 @@ def summarize(
     """Counts images of a split, which has `total`."""
     count = empty = most = crowds = difficult = 0
     problems: collections.Counter[str] = collections.Counter()
+    first: dict[str, str] = {}
     classes, areas, shares = [], [], []
     for image in images:
         found = image.objects
@@ -70,6 +74,7 @@ def summarize(
         crowds += int((found.kinds == box_kinds.CROWD).sum())
         difficult += int((found.kinds == box_kinds.DIFFICULT).sum())
         problems += image.problems
+        first = dict.fromkeys(image.problems, image.image_id) | first
         classes.append(found.classes[learned])
         areas.append(found.areas[learned])
         sides = (found.boxes[:, 2:] - found.boxes[:, :2])[learned]
@@ -86,6 +91,7 @@ def summarize(
         sizes=_sizes(np.concatenate(areas)),
         sides=_quantiles(np.sqrt(np.concatenate(shares))),
         problems=dict(problems),
+        first=first,
     )
 
 

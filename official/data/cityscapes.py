@@ -94,14 +94,18 @@ class Cityscapes(indexed.IndexedDataset):
         image = decoding.image(record.image)
         stored = decoding.label_map(record.labels)
         label_maps.require_same_size(image, stored, path=record.labels)
-        name = record.image.name.removesuffix(self.IMAGE_END)
         return {
             "image": image,
             "semantic": label_maps.from_numbers(
                 stored, CLASS_OF_LABEL, path=record.labels
             ),
-            "image_id": f"{record.image.parent.parent.name}/{name}",
+            "image_id": self.image_id(record),
         }
+
+    def image_id(self, record: Record) -> str:
+        """Such as "train/ulm_000000_000019"."""
+        name = record.image.name.removesuffix(self.IMAGE_END)
+        return f"{record.image.parent.parent.name}/{name}"
 
     def _folder(self, name: str) -> pathlib.Path:
         folder = pathlib.Path(self.data_dir).expanduser() / name

@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from official import failures
+from official import failures, spelling
 from official.data import base, palettes, text_file
 
 NO_CLASS = frozenset({"ignore", "void"})
@@ -23,21 +23,24 @@ class ClassList:
         palette: A color for each class.
         numbers: Class id, or `IGNORE_LABEL`, of each number in an indexed mask.
         colors: The same for each color in a color mask; empty if no colors were listed.
+        thing_ids: Classes that are things, increasing; None if the list does not say.
     """
 
     names: tuple[str, ...]
     palette: tuple[base.Color, ...]
     numbers: dict[int, int]
     colors: dict[base.Color, int]
+    thing_ids: tuple[int, ...] | None = None
 
 
 def read(folder: pathlib.Path, *, ignore_label: int | None) -> ClassList:
     """The list of `classes.json` or, without one, of `classes.txt`.
 
     `classes.json` holds `{"classes": [name, ...], "ignore_index": number,
-    "palette": [[r, g, b], ...]}`, the last two optional; `classes.txt` a line `name` or
-    `name r g b` for each class. The place in the list is the number in indexed masks.
-    Entries named "ignore" or "void" are no class: the classes after them move up.
+    "palette": [[r, g, b], ...], "things": [name, ...]}`, the last three optional;
+    `classes.txt` a line `name` or `name r g b` for each class. The place in the list is
+    the number in indexed masks. Entries named "ignore" or "void" are no class: the
+    classes after them move up.
 
     Args:
         ignore_label: Another number for unlabelled pixels; overrides the file's.
@@ -47,13 +50,14 @@ def read(folder: pathlib.Path, *, ignore_label: int | None) -> ClassList:
     """
     path = folder / "classes.json"
     if path.exists():
-        names, colors, number = _from_json(path)
-        return make(
+        names, colors, number, things = _from_json(path)
+        made = make(
             names,
             colors,
             ignore_label=number if ignore_label is None else ignore_label,
             source=str(path),
         )
+        return made if things is None else with_things(made, things, source=str(path))
     path = folder / "classes.txt"
     if path.exists():
         names, colors = _from_text(path)
@@ -103,6 +107,24 @@ def make(
     )
 
 
+def with_things(classes: ClassList, things: Sequence[str], *, source: str) -> ClassList:
+    """A list that says which of its classes are things, by their names.
+
+    Raises:
+        failures.DataError: If a name is there twice, or is none of a class.
+    """
+    _require_unique(things, what="thing", source=source)
+    for name in things:
+        if name not in classes.names:
+            raise failures.DataError(
+                f"{source}: thing {name!r} is no class"
+                f"{spelling.hint(name, classes.names)} (write it as in the list of "
+                "classes)"
+            )
+    ids = sorted(classes.names.index(name) for name in things)
+    return dataclasses.replace(classes, thing_ids=tuple(ids))
+
+
 def _require_unique(values: Sequence[object], *, what: str, source: str) -> None:
     repeated = [value for value in values if values.count(value) > 1]
     if repeated:
@@ -119,7 +141,7 @@ def _require_storable(ignore_label: int, *, source: str) -> None:
 
 def _from_json(
     path: pathlib.Path,
-) -> tuple[list[str], list[base.Color] | None, int | None]:
+) -> tuple[list[str], list[base.Color] | None, int | None, list[str] | None]:
     text = text_file.read(path)
     try:
         content = json.loads(text)
@@ -127,11 +149,18 @@ def _from_json(
         palette = content.get("palette")
         colors = None if palette is None else [_color(color) for color in palette]
         number = content.get("ignore_index")
-        return names, colors, None if number is None else int(number)
+        things = content.get("things")
+        return (
+            names,
+            colors,
+            None if number is None else int(number),
+            None if things is None else [str(name) for name in things],
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise failures.DataError(
             f'{path}: want {{"classes": ["road", ...], "ignore_index": 255, "palette": '
-            f"[[r, g, b], ...]}}, the last two optional ({error!r})"
+            f'[[r, g, b], ...], "things": ["car", ...]}}, the last three optional '
+            f"({error!r})"
         ) from error
 
 

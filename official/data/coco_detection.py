@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from official import failures
-from official.data import boxed, boxes, class_names, coco_json, image_files
-
-_SPLIT = "{split}"
-
-_OTHER_NAMES = {"val": ("valid", "validation")}
+from official.data import (
+    boxed,
+    boxes,
+    class_names,
+    coco_files,
+    coco_json,
+    image_files,
+)
 
 _ANNOTATIONS = (
     "annotations/instances_{split}.json",
@@ -23,19 +26,7 @@ _ANNOTATIONS = (
     "annotations/{split}.json",
     "{split}.json",
 )
-_IMAGES = (
-    "images/{split}",
-    "{split}2017",
-    "{split}2014",
-    "images/{split}2017",
-    "images/{split}2014",
-    "{split}/images",
-    "{split}",
-    "images",
-    "JPEGImages",
-    ".",
-)
-"""Where things are looked for, in this order."""
+"""Where they are looked for, in this order."""
 
 _MOST = 10_000
 """Classes of a network, where gaps between ids count."""
@@ -49,7 +40,7 @@ class COCODetection(boxed.BoxedDataset):
 
     reads `coco/annotations/instances_train2017.json` and `coco/train2017/`, or
     `annotations/instances_train.json` and `images/train/`, or what `_ANNOTATIONS` and
-    `_IMAGES` have; "val" may be called "valid" or "validation".
+    `coco_files.IMAGES` have; "val" may be called "valid" or "validation".
 
     Ids of categories may have gaps: classes are numbered in their order. Images without
     annotations are kept. Crowds (`iscrowd`) are boxes of that kind. Pixels are those of
@@ -165,20 +156,17 @@ def _with_gaps(path: pathlib.Path, categories: Mapping[int, str]) -> tuple[str, 
 
 def _found(dataset: COCODetection, split: str) -> Iterator[pathlib.Path]:
     """The files that may be the annotations of a split."""
-    root = pathlib.Path(dataset.data_dir).expanduser()
+    root = coco_files.root(dataset.data_dir)
     patterns = _ANNOTATIONS if dataset.annotations is None else (dataset.annotations,)
-    for name in (split, *_OTHER_NAMES.get(split, ())):
-        for pattern in patterns:
-            path = root / pattern.replace(_SPLIT, name)
-            if path.is_file():
-                yield path
+    paths = coco_files.candidates(root, patterns, split)
+    return (path for path in paths if path.is_file())
 
 
 def _annotations(dataset: COCODetection, split: str) -> pathlib.Path:
     path = next(_found(dataset, split), None)
     if path is not None:
         return path
-    root = pathlib.Path(dataset.data_dir).expanduser()
+    root = coco_files.root(dataset.data_dir)
     if not root.is_dir():
         raise failures.DataError(
             f"{root} does not exist; dataset.data_dir must hold "
@@ -202,21 +190,12 @@ def _images(
     """The folder of the images, all of which are in it."""
     if not content.images:
         raise failures.DataError(f"{path} lists no image")
-    root = pathlib.Path(dataset.data_dir).expanduser()
+    root = coco_files.root(dataset.data_dir)
     names = [image.file_name for image in content.images.values()]
-    patterns = _IMAGES if dataset.images is None else (dataset.images,)
-    folders = [
-        root / pattern.replace(_SPLIT, name)
-        for name in (split, *_OTHER_NAMES.get(split, ()))
-        for pattern in patterns
-    ]
-    folders.append(path.parent)
-    folder = next((f for f in folders if (f / names[0]).is_file()), None)
-    if folder is None:
-        raise failures.DataError(
-            f"{path} names {names[0]}, which is not in {root} (looked in "
-            f"{image_files.few(str(f) for f in folders)}; set dataset.images to its "
-            "folder)"
-        )
+    patterns = coco_files.IMAGES if dataset.images is None else (dataset.images,)
+    folders = [*coco_files.candidates(root, patterns, split), path.parent]
+    folder = coco_files.folder_of(
+        names[0], folders, root=root, source=path, what="images"
+    )
     image_files.require(folder, names, source=str(path))
     return folder

@@ -3,7 +3,7 @@
 import json
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from official import failures
@@ -48,9 +48,53 @@ def read(path: pathlib.Path) -> Content:
         failures.DataError: If it is no JSON, lacks what it must have, or refers to an
             image or a category that is not in it.
     """
+    content = load(
+        path,
+        # Nine tenths of COCO's file are polygons: kept, they would take gigabytes.
+        drop=("segmentation",),
+        like="instances_*.json (files for captions, panoptic maps and results differ)",
+    )
+    categories = by_id(path, content["categories"], "category", category)
+    require_names(path, categories.values())
+    images = by_id(path, content["images"], "image", image)
+    objects: dict[int, list[Object]] = {}
+    for place, annotation in enumerate(content["annotations"]):
+        number, found = _object(path, place, annotation)
+        name = annotation.get("id", f"in place {place}")
+        if number not in images:
+            raise failures.DataError(
+                f"{path}: annotation {name}: image_id {number} is not among the images "
+                "of the file; remove the annotation, or add the image"
+            )
+        if found.category not in categories:
+            raise failures.DataError(
+                f"{path}: annotation {name}: category_id {found.category} is not among "
+                f"the categories of the file ({', '.join(map(str, categories))}); "
+                "correct it, or add the category"
+            )
+        objects.setdefault(number, []).append(found)
+    return Content(dict(sorted(categories.items())), images, objects)
+
+
+def load(path: pathlib.Path, *, drop: Sequence[str], like: str) -> dict[str, Any]:
+    """The lists "images", "categories" and "annotations" of a file.
+
+    Args:
+        drop: Keys that are left out wherever they are.
+        like: A file that is as it should be, for the message.
+
+    Raises:
+        failures.DataError: If it is no JSON or has not these lists.
+    """
+
+    def smaller(entry: dict[str, Any]) -> dict[str, Any]:
+        for key in drop:
+            entry.pop(key, None)
+        return entry
+
     text = text_file.read(path)
     try:
-        content = json.loads(text, object_hook=_without_mask)
+        content = json.loads(text, object_hook=smaller)
     except ValueError as error:
         raise failures.DataError(
             f"{path}: not JSON ({error}); export or copy it again"
@@ -60,66 +104,53 @@ def read(path: pathlib.Path) -> Content:
         isinstance(content.get(key), list) for key in keys
     ):
         raise failures.DataError(
-            f"{path}: want an object with lists {', '.join(keys)}, as in COCO's "
-            "instances_*.json (files for captions, panoptic maps and results differ)"
+            f"{path}: want an object with lists {', '.join(keys)}, as in COCO's {like}"
         )
-    categories = _by_id(path, content["categories"], "category", _category)
-    if len(set(categories.values())) < len(categories):
-        raise failures.DataError(f"{path}: two categories have the same name")
-    images = _by_id(path, content["images"], "image", _image)
-    objects: dict[int, list[Object]] = {}
-    for place, annotation in enumerate(content["annotations"]):
-        image, found = _object(path, place, annotation)
-        name = annotation.get("id", f"in place {place}")
-        if image not in images:
-            raise failures.DataError(
-                f"{path}: annotation {name}: image_id {image} is not among the images "
-                "of the file; remove the annotation, or add the image"
-            )
-        if found.category not in categories:
-            raise failures.DataError(
-                f"{path}: annotation {name}: category_id {found.category} is not among "
-                f"the categories of the file ({', '.join(map(str, categories))}); "
-                "correct it, or add the category"
-            )
-        objects.setdefault(image, []).append(found)
-    return Content(dict(sorted(categories.items())), images, objects)
+    return content
 
 
-def _without_mask(entry: dict[str, Any]) -> dict[str, Any]:
-    # Nine tenths of COCO's file are polygons: kept, they would take gigabytes.
-    entry.pop("segmentation", None)
-    return entry
-
-
-def _category(entry: dict[str, Any]) -> str:
+def category(entry: dict[str, Any]) -> str:
+    """The name of a category."""
     return str(entry["name"])
 
 
-def _image(entry: dict[str, Any]) -> Image:
+def image(entry: dict[str, Any]) -> Image:
     height, width = (int(entry.get(key) or 0) for key in ("height", "width"))
     size = (height, width) if height > 0 and width > 0 else None
     return Image(str(entry["file_name"]), size)
 
 
-def _by_id(
+def by_id(
     path: pathlib.Path,
     entries: list[Any],
     what: str,
     read: Callable[[dict[str, Any]], Any],
-) -> dict[int, Any]:
-    found: dict[int, Any] = {}
+    *,
+    number: Callable[[Any], Any] = int,
+) -> dict[Any, Any]:
+    """What `read` makes of the entries, by their ids, which `number` reads.
+
+    Raises:
+        failures.DataError: If an entry is faulty or an id is there twice.
+    """
+    found: dict[Any, Any] = {}
     for place, entry in enumerate(entries):
         try:
-            number, value = int(entry["id"]), read(entry)
+            key, value = number(entry["id"]), read(entry)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise failures.DataError(
                 f"{path}: {what} in place {place} is faulty ({error!r}): {entry!r:.100}"
             ) from error
-        if number in found:
-            raise failures.DataError(f"{path}: {what} {number} is listed twice")
-        found[number] = value
+        if key in found:
+            raise failures.DataError(f"{path}: {what} {key} is listed twice")
+        found[key] = value
     return found
+
+
+def require_names(path: pathlib.Path, names: Collection[str]) -> None:
+    """Refuses categories of which two have one name."""
+    if len(set(names)) < len(names):
+        raise failures.DataError(f"{path}: two categories have the same name")
 
 
 def _object(

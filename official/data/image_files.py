@@ -53,8 +53,18 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def require(folder: pathlib.Path, names: Iterable[str], *, source: str) -> None:
+def require(
+    folder: pathlib.Path,
+    names: Iterable[str],
+    *,
+    source: str,
+    what: str = "images",
+) -> None:
     """Makes sure that a folder, or folders within, hold files; each is listed once.
+
+    Args:
+        source: Where their names stand, for the message.
+        what: The field of the dataset that says where they are.
 
     Raises:
         failures.DataError: Names the first that are missing, and their `source`.
@@ -72,8 +82,8 @@ def require(folder: pathlib.Path, names: Iterable[str], *, source: str) -> None:
             missing.append(name)
     if missing:
         raise failures.DataError(
-            f"{source}: {len(missing)} of its {count} images are not in {folder}: "
-            f"{few(missing)} (copy them there, or set dataset.images)"
+            f"{source}: {len(missing)} of its {count} {what} are not in {folder}: "
+            f"{few(missing)} (copy them there, or set dataset.{what})"
         )
 
 

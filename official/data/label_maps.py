@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official import failures
-from official.data import base
+from official.data import base, decoding
 
 
 def from_numbers(
@@ -75,6 +75,25 @@ def require_same_size(image: np.ndarray, labels: np.ndarray, *, path: object) ->
             f"{path} is {columns}x{rows}, its image {width}x{height} (width x height); "
             "labels need the size of their image"
         )
+
+
+def turned(labels: np.ndarray, header: decoding.Header) -> np.ndarray:
+    """A map `[H, W]` that lies as its image's stored pixels, upright as the image is.
+
+    Args:
+        labels: Of another size than the stored pixels, they are left as they are: they
+            may be upright.
+        header: Of the image.
+    """
+    if labels.shape != header.stored:
+        return labels
+    if header.orientation >= 5:
+        labels = labels.T
+    if header.orientation in (3, 4, 7, 8):
+        labels = labels[::-1]
+    if header.orientation in (2, 3, 6, 7):
+        labels = labels[:, ::-1]
+    return np.ascontiguousarray(labels)
 
 
 def _ranges(numbers: Sequence[int] | Mapping[int, int]) -> str:

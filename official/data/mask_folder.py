@@ -26,7 +26,8 @@ class Record(NamedTuple):
 class MaskFolder(indexed.IndexedDataset):
     """Images in `images/<split>/`, masks of the same name in `labels/<split>/*.png`.
 
-    * `masks/` may stand for `labels/`.
+    * `masks/` may stand for `labels/`, and where there is none of them `semantic/` or,
+      failing that, `annotations/`.
     * A file `<split>.txt` beside them, a name (without ending) a line, picks the
       examples of the split and gives their order.
     * Without folders of splits the lists decide; without lists either, a fifth of the
@@ -49,14 +50,14 @@ class MaskFolder(indexed.IndexedDataset):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return _class_list(self).names
+        return classes_of(self).names
 
     @property
     def palette(self) -> Sequence[base.Color]:
-        return _class_list(self).palette
+        return classes_of(self).palette
 
     def records(self, split: str) -> Sequence[Record]:
-        _class_list(self)
+        classes_of(self)
         root = pathlib.Path(self.data_dir).expanduser()
         images, masks = _image_root(root), _mask_root(root)
         names = _listed(root, split)
@@ -66,20 +67,20 @@ class MaskFolder(indexed.IndexedDataset):
         elif names is None:
             names = _hashed(root, split, images)
         by_name = _by_name(images)
-        stray = _names(masks) - by_name.keys()
+        stray = names_in(masks) - by_name.keys()
         if names is None:
             names = sorted(by_name)
             if stray:
                 logging.getLogger(__name__).warning(
                     "%d masks in %s have no image: %s", len(stray), masks, _few(stray)
                 )
-        _require(names, by_name, f"named in {root / split}.txt are not in {images}")
-        _require(names, _names(masks), f"in {images} have no mask {masks}/<name>.png")
+        require(names, by_name, f"named in {root / split}.txt are not in {images}")
+        require(names, names_in(masks), f"in {images} have no mask {masks}/<name>.png")
         records = [
             Record(f"{split}/{name}", by_name[name], masks / f"{name}.png")
             for name in names
         ]
-        _require_sizes(records)
+        require_sizes([(record.image, record.mask) for record in records])
         return records
 
     def read(self, record: Record) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class MaskFolder(indexed.IndexedDataset):
         return {"image": image, "semantic": semantic, "image_id": record.image_id}
 
     def _read_mask(self, path: pathlib.Path) -> Any:
-        classes = _class_list(self)
+        classes = classes_of(self)
         if not decoding.header(path).color:
             stored = decoding.label_map(path)
             return label_maps.from_numbers(stored, classes.numbers, path=path)
@@ -102,7 +103,12 @@ class MaskFolder(indexed.IndexedDataset):
 
 
 @functools.lru_cache(maxsize=16)
-def _class_list(dataset: MaskFolder) -> class_list.ClassList:
+def classes_of(dataset: MaskFolder) -> class_list.ClassList:
+    """The list of the dataset's classes.
+
+    Raises:
+        failures.DataError: If there is none, or a faulty one.
+    """
     if dataset.classes is not None:
         return class_list.make(
             dataset.classes,
@@ -137,11 +143,24 @@ def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _mask_root(root: pathlib.Path) -> pathlib.Path:
-    found = [root / name for name in ("labels", "masks") if (root / name).is_dir()]
+    for names in (("labels", "masks"), ("semantic",), ("annotations",)):
+        if any((root / name).is_dir() for name in names):
+            return folder_of(root, names, what="the masks")
+    return folder_of(root, ("labels", "masks"), what="the masks")
+
+
+def folder_of(root: pathlib.Path, names: Sequence[str], *, what: str) -> pathlib.Path:
+    """The one folder in `root` that has one of some names.
+
+    Raises:
+        failures.DataError: If there is none, or more than one.
+    """
+    found = [name for name in names if (root / name).is_dir()]
     if len(found) != 1:
-        what = "neither labels nor masks" if not found else "both labels and masks"
-        raise failures.DataError(f"{root} has {what}; the masks go into one of them")
-    return found[0]
+        have = f"neither {' nor '.join(names)}" if not found else " and ".join(found)
+        both = "both " if found else ""
+        raise failures.DataError(f"{root} has {both}{have}; {what} go into one of them")
+    return root / found[0]
 
 
 def _listed(root: pathlib.Path, split: str) -> list[str] | None:
@@ -192,11 +211,17 @@ def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     return by_name
 
 
-def _names(masks: pathlib.Path) -> set[str]:
+def names_in(masks: pathlib.Path) -> set[str]:
+    """Names of the PNG files in a folder, without their ending."""
     return {path.stem for path in masks.glob("[!.]*.png")}  # none without the folder
 
 
-def _require(names: Sequence[str], present: Iterable[str], what: str) -> None:
+def require(names: Sequence[str], present: Iterable[str], what: str) -> None:
+    """Refuses images whose names are not present; `what` says of them what is wrong.
+
+    Raises:
+        failures.DataError: Names the first.
+    """
     missing = set(names) - set(present)
     if missing:
         raise failures.DataError(
@@ -209,19 +234,25 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
-def _require_sizes(records: Sequence[Record]) -> None:
-    """Compares the sizes in the headers, in threads: folders may lie far away."""
+def require_sizes(pairs: Sequence[tuple[pathlib.Path, pathlib.Path]]) -> None:
+    """Compares the sizes of images and their masks by their headers.
 
-    def sizes(record: Record) -> list[str]:
-        headers = decoding.header(record.mask), decoding.header(record.image)
+    In threads: folders may lie far away.
+
+    Raises:
+        failures.DataError: If one differs; names the first.
+    """
+
+    def sizes(pair: tuple[pathlib.Path, pathlib.Path]) -> list[str]:
+        headers = [decoding.header(path) for path in pair]
         return [f"{header.width}x{header.height}" for header in headers]
 
     with futures.ThreadPoolExecutor(max_workers=8) as pool:
-        pairs = zip(records, pool.map(sizes, records), strict=True)
-        wrong = [(record, pair) for record, pair in pairs if pair[0] != pair[1]]
+        found = zip(pairs, pool.map(sizes, pairs), strict=True)
+        wrong = [(pair, both) for pair, both in found if both[0] != both[1]]
     if wrong:
-        record, (mask, image) = wrong[0]
+        (image, mask), (given, other) = wrong[0]
         raise failures.DataError(
-            f"{len(wrong)} of {len(records)} masks differ in size from their image: "
-            f"{record.mask} is {mask}, {record.image} {image} (width x height)"
+            f"{len(wrong)} of {len(pairs)} masks differ in size from their image: "
+            f"{mask} is {other}, {image} {given} (width x height)"
         )

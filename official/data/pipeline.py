@@ -155,10 +155,11 @@ def picked(dataset: base.Dataset, source: Input, count: int) -> Iterable[base.Ex
     """
     size = source.count(dataset)
     count = min(count, size)
+    constant = _constant(dataset)
     with errors.clear():
-        yield from dataset.pick(
-            source.split, [number * size // count for number in range(count)]
-        )
+        places = [number * size // count for number in range(count)]
+        for example in dataset.pick(source.split, places):
+            yield {**example, **constant}
 
 
 def _mixed(
@@ -181,7 +182,17 @@ def _examples(
         if key in examples.element_spec:
             checked = functools.partial(_checked, key, check, dataset.num_classes)
             examples = _mapped(examples, checked)
+    constant = _constant(dataset)
+    if constant:
+        examples = _mapped(examples, lambda example: {**example, **constant})
     return examples
+
+
+def _constant(dataset: base.Dataset) -> base.Example:
+    """What all examples of a data set have in common."""
+    if not dataset.thing_ids:
+        return {}
+    return {"thing_ids": np.array(dataset.thing_ids, np.int32)}
 
 
 def _checked(

@@ -63,7 +63,6 @@ class SyntheticStreets(indexed.IndexedDataset):
 
     @property
     def thing_ids(self) -> tuple[int, ...]:
-        """Classes whose pixels have an instance."""
         return classes.THING_IDS
 
     def records(self, split: str) -> Sequence[tuple[str, int]]:

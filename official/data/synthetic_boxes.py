@@ -76,8 +76,9 @@ class SyntheticBoxes(indexed.IndexedDataset):
         """As `Dataset.summary`, of the first pictures."""
 
         def look(record: tuple[str, int]) -> box_summary.Image:
-            _, found, problems = _drawn(self, record)
-            return box_summary.Image((self.height, self.width), found, problems)
+            street, found, problems = _drawn(self, record)
+            size = self.height, self.width
+            return box_summary.Image(street["image_id"], size, found, problems)
 
         return boxed.summary_of_first(self, split, look)
 

@@ -72,27 +72,30 @@ class TFDSBoxes(indexed.IndexedDataset):
         image_id = f"{record.split}/{record.place:06d}"
         path = f"{self.name} {image_id}"
         image = decoding.image_of_bytes(stored[self.image_key], name=path)
-        found = _look(self, stored, path).objects
+        found = _look(self, stored, image_id).objects
         return {"image": image, "image_id": image_id, **boxed.keys(found)}
 
     def summary(self, split: str) -> box_summary.Summary:
         """As `Dataset.summary`, of the first images."""
 
         def look(record: tfds.Record) -> box_summary.Image:
-            path = f"{self.name} {record.split}/{record.place:06d}"
-            return _look(self, record.source[record.place], path)
+            stored = record.source[record.place]
+            return _look(self, stored, f"{record.split}/{record.place:06d}")
 
         return boxed.summary_of_first(self, split, look)
 
 
-def _look(dataset: TFDSBoxes, stored: dict[str, Any], path: str) -> box_summary.Image:
+def _look(
+    dataset: TFDSBoxes, stored: dict[str, Any], image_id: str
+) -> box_summary.Image:
     """The boxes of an example in its upright image, which is not decoded."""
+    path = f"{dataset.name} {image_id}"
     header = decoding.header_of_bytes(stored[dataset.image_key], name=path)
     found = _objects(dataset, stored[dataset.objects_key], header.stored)
     turned = boxes.upright(found.boxes, header.orientation, header.stored)
     size = header.height, header.width
     cleaned, problems = boxes.clean(dataclasses.replace(found, boxes=turned), size)
-    return box_summary.Image(size, cleaned, problems)
+    return box_summary.Image(image_id, size, cleaned, problems)
 
 
 def _objects(

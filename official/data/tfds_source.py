@@ -47,8 +47,17 @@ def builder(name: str, data_dir: str | None) -> Any:
         ) from error
 
 
-def require_image(builder: Any, key: str) -> None:
-    """Refuses a feature that is no image, and names those that are."""
+def require_image(
+    builder: Any, key: str, *, field: str = "image_key and dataset.mask_key"
+) -> None:
+    """Refuses a feature that is no image, and names those that are.
+
+    Args:
+        field: Of the dataset, that says which it is.
+
+    Raises:
+        failures.DataError: If it is none.
+    """
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -58,7 +67,7 @@ def require_image(builder: Any, key: str) -> None:
     if key not in images:
         raise failures.DataError(
             f"{builder.info.name} has no image {key!r}; it has {', '.join(images)} "
-            "(set dataset.image_key and dataset.mask_key)"
+            f"(set dataset.{field})"
         )
 
 

@@ -60,6 +60,10 @@ class WithUnlabeled(base.Dataset):
     def palette(self) -> Sequence[base.Color]:
         return self.labeled.palette
 
+    @property
+    def thing_ids(self) -> tuple[int, ...]:
+        return self.labeled.thing_ids
+
     def size(self, split: str) -> int:
         """Number of examples; of the training split, those that make up a pass."""
         labeled = self.labeled.size(split)

@@ -38,7 +38,8 @@ class YOLO(boxed.BoxedDataset):
 
     * A line is `class x y width height`, the number of a class and the center and sides
       of a box as shares of the image; or `class x y x y x y ...`, a polygon, around
-      which the box goes. An image without a file, or with an empty one, has no object.
+      which the box goes. An image without a file, or with an empty one, has no object;
+      a file without an image is an error.
     * `<split>/images/` and `<split>/labels/` may stand for these folders; "val" may be
       called "valid", "validation" or, failing those, "test", which is logged. Without
       folders of splits, a fifth of the images, chosen by a hash of their names, is
@@ -68,10 +69,11 @@ class YOLO(boxed.BoxedDataset):
         images, labels = _folders(_root(self), split)
         _require_agreement(path, split, images)
         found, _ = image_files.within(images)
-        if images.name == "images" and labels.parent == images.parent == _root(self):
-            found = _share(found, split, images)
         if not found:
             raise failures.DataError(f"{images} has no image")
+        _require_images(labels, images, found)
+        if images.name == "images" and labels.parent == images.parent == _root(self):
+            found = _share(found, split, images)
         files = [(labels / name).with_suffix(".txt") for name in found]
         if not any(file.is_file() for file in files):
             raise failures.DataError(
@@ -183,6 +185,26 @@ def _require_agreement(path: pathlib.Path, split: str, images: pathlib.Path) -> 
                 f"{path}: {key}: {text!r:.80} is not {images}, which would be read; "
                 "lay the images there, or correct or remove the line"
             )
+
+
+def _require_images(
+    labels: pathlib.Path, images: pathlib.Path, names: Sequence[str]
+) -> None:
+    """Refuses text files whose image is missing."""
+    expected = {pathlib.PurePosixPath(name).with_suffix("") for name in names}
+    _, others = image_files.within(labels)
+    texts = [name for name in others if name.endswith(".txt") and name not in _NAMES]
+    missing = [
+        name
+        for name in texts
+        if pathlib.PurePosixPath(name).with_suffix("") not in expected
+    ]
+    if missing:
+        raise failures.DataError(
+            f"{labels}: the images of {len(missing)} of its {len(texts)} text files "
+            f"are not in {images}: {image_files.few(missing)} (copy them there, or "
+            "remove these files)"
+        )
 
 
 def _share(names: Sequence[str], split: str, images: pathlib.Path) -> list[str]:

@@ -10,7 +10,7 @@ from official.backbones import base as backbones_base
 from official.heads import anchors as anchor_kinds
 
 Outputs = dict[str, keras.KerasTensor]
-"""Named output tensors: "logits", "box_encodings", later "mask_logits"."""
+"""Named output tensors: "logits", "box_encodings", "mask_logits"."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,28 @@ class DetectionHead(Head):
         level has `ceil(side / stride)` cells a side.
         """
         return self.anchors.boxes(self.strides, image_size)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PanopticHead(Head):
+    """A head for things and stuff, some of whose outputs are for losses alone."""
+
+    @property
+    @abc.abstractmethod
+    def needed(self) -> tuple[str, ...]:
+        """Names of the outputs that segments are made of."""
+
+    @property
+    @abc.abstractmethod
+    def stride(self) -> int:
+        """Of those outputs that are maps, in pixels."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Of the outputs that losses count, see `official.losses.panoptic`."""
+        return ("",)
+
+    @property
+    def semantic_prefixes(self) -> tuple[str, ...]:
+        """Of those among them that have "semantic_logits"."""
+        return ("",)

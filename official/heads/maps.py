@@ -26,6 +26,15 @@ def feature(
     return features[name]
 
 
+def tap(
+    features: backbones_base.Features, name: str, *, owner: str
+) -> keras.KerasTensor:
+    """As `feature`; where there is no "C{k}_depthwise", "C{k}" stands for it."""
+    if name not in features:
+        name = name.removesuffix("_depthwise")
+    return feature(features, name, owner=owner)
+
+
 def size(features: keras.KerasTensor) -> tuple[int, int]:
     """Height and width.
 

@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from official.metrics import detections
+from official.metrics import detections, masks
 from official.ops import box_kinds
 
 if TYPE_CHECKING:
@@ -54,19 +54,39 @@ def score(images: Sequence[detections.Image], *, classes: int) -> Score:
     A difficult object of VOC is handed over as a crowd: in COCO's rules that is what is
     neither asked for nor counted against a detector.
     """
+    sizes = [image.size for image in images]
+    return _scored(sizes, _truths(images), _found(images), classes=classes, kind="bbox")
+
+
+def score_masks(images: Sequence[masks.Image], *, classes: int) -> Score:
+    """Runs `pycocotools.cocoeval` over masks in the place of boxes."""
+    sizes = [image.size for image in images]
+    truths = _masks(image.truths for image in images)
+    found = _masks(image.found for image in images)
+    return _scored(sizes, truths, found, classes=classes, kind="segm")
+
+
+def _scored(
+    sizes: Sequence[tuple[int, int]],
+    truths: Iterable[dict[str, Any]],
+    found: Iterable[dict[str, Any]],
+    *,
+    classes: int,
+    kind: str,
+) -> Score:
     from pycocotools import cocoeval
 
     with _silenced():
-        truth = _index(images, _truths(images), classes)
-        found = _index(images, _found(images), classes)
-        evaluator = cocoeval.COCOeval(truth, found, "bbox")
+        evaluator = cocoeval.COCOeval(
+            _index(sizes, truths, classes), _index(sizes, found, classes), kind
+        )
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()
-    return _scored(evaluator)
+    return _score_of(evaluator)
 
 
-def _scored(evaluator: "cocoeval.COCOeval") -> Score:
+def _score_of(evaluator: "cocoeval.COCOeval") -> Score:
     # [overlaps, recalls, classes, areas, most detections]; -1 where nothing is known.
     precision = np.asarray(evaluator.eval["precision"], np.float64)[:, :, :, 0, -1]
     precision = np.where(precision < 0, np.nan, precision)
@@ -80,19 +100,19 @@ def _scored(evaluator: "cocoeval.COCOeval") -> Score:
 
 
 def _index(
-    images: Sequence[detections.Image], boxes: Iterator[dict[str, Any]], classes: int
+    sizes: Sequence[tuple[int, int]], objects: Iterable[dict[str, Any]], classes: int
 ) -> "coco.COCO":
     from pycocotools import coco
 
     index = coco.COCO()
     index.dataset = {
         "images": [
-            {"id": number, "height": image.size[0], "width": image.size[1]}
-            for number, image in enumerate(images)
+            {"id": number, "height": height, "width": width}
+            for number, (height, width) in enumerate(sizes)
         ],
         "categories": [{"id": number} for number in range(classes)],
         # Number 0 would be taken for "not matched".
-        "annotations": [{"id": n, **box} for n, box in enumerate(boxes, start=1)],
+        "annotations": [{"id": n, **each} for n, each in enumerate(objects, start=1)],
     }
     index.createIndex()
     return index
@@ -109,6 +129,12 @@ def _truths(images: Sequence[detections.Image]) -> Iterator[dict[str, Any]]:
                 "area": float(area),
                 "iscrowd": int(kind != box_kinds.OBJECT),
             }
+
+
+def _masks(of_images: Iterable[Sequence[masks.Mask]]) -> Iterator[dict[str, Any]]:
+    for number, of_image in enumerate(of_images):
+        for mask in of_image:
+            yield {"image_id": number, **mask.annotation()}
 
 
 def _found(images: Sequence[detections.Image]) -> Iterator[dict[str, Any]]:

@@ -32,12 +32,20 @@ class DetectionMetrics(keras.metrics.Metric):
     - `voc_ap`: mean over the classes with objects of the area under the curve, as VOC
       since 2010; `voc_ap_11`: of eleven points of it, as before.
 
-    A figure of all classes of which no object tells is 0, one of a class left out.
+    Figures of which no object tells are left out: those of a class without objects, of
+    a size that none has. `judged_by`, which decides, is always there, then 0.
     """
 
-    def __init__(self, *, class_names: tuple[str, ...], name: str = "detection"):
+    def __init__(
+        self,
+        *,
+        class_names: tuple[str, ...],
+        judged_by: str,
+        name: str = "detection",
+    ):
         super().__init__(name=name)
         self.class_names = class_names
+        self.judged_by = judged_by
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -65,9 +73,9 @@ class DetectionMetrics(keras.metrics.Metric):
             for class_name, value in zip(self.class_names, of_classes, strict=True):
                 values[f"{name}/{class_name}"] = float(value)
         known = {name: v for name, v in values.items() if not math.isnan(v)}
-        # What may decide is always there: where no object tells (no small one, say, in
-        # a part of the evaluation set), nothing was found.
-        return dict.fromkeys(FIGURES, 0.0) | known
+        # Training asks for what decides after each evaluation, also of a part of the
+        # set in which no object tells.
+        return {self.judged_by: 0.0} | known
 
     def precision_recall(self) -> dict[str, list[float]]:
         """By class, the precision at recalls 0, 0.01, ..., 1 and an overlap of 0.5."""
@@ -118,7 +126,9 @@ class DetectionMetrics(keras.metrics.Metric):
         They are the true boxes that, in shares of the sides, meet a true one of their
         class in most images; overlapping ones are thinned out.
         """
-        constant = DetectionMetrics(class_names=self.class_names)
+        constant = DetectionMetrics(
+            class_names=self.class_names, judged_by=self.judged_by
+        )
         boxes, classes, scores = self._typical()
         for image in self.images:
             height, width = image.size

@@ -22,8 +22,8 @@ class Optimizer(abc.ABC):
             (not of depthwise kernels, biases and norms).
         clip_norm: Largest global norm of the gradient, or None.
         ema_decay: Decay of the moving average of the weights that evaluation and
-            export use; 0 is none. With few steps choose it small: the average covers
-            about `1 / (1 - ema_decay)` of them.
+            export use; 0.0 is none. The average covers about `1 / (1 - ema_decay)`
+            steps, and in short trainings no more than the last ninth of them.
     """
 
     schedule: schedules.Schedule
@@ -67,6 +67,7 @@ class Optimizer(abc.ABC):
         if any(factor != 1.0 for factor in factors):
             rates.scale(optimizer, factors)
         if self.ema_decay:
+            rates.ramp_average(optimizer)
             rates.spare_frozen(optimizer)
         return optimizer
 

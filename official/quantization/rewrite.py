@@ -19,9 +19,11 @@ from official.layers import (
     box_decoding,
     fake_quant,
     hard_swish,
+    masks,
     quantized,
     quantized_attention,
     quantized_boxes,
+    quantized_masks,
 )
 from official.quantization import rules
 from official.quantization.rules import Kind
@@ -125,6 +127,7 @@ _FLOAT_KINDS: Mapping[type, type[keras.layers.Layer]] = {
     quantized.QuantizedHardSigmoid: hard_swish.HardSigmoid,
     quantized_attention.QuantizedMultiQueryAttention: attention.MultiQueryAttention,
     quantized_boxes.QuantizedBoxDecoding: box_decoding.BoxDecoding,
+    quantized_masks.QuantizedKMeansUpdate: masks.KMeansUpdate,
 }
 
 
@@ -327,6 +330,9 @@ class _Rewriting:
             )
         if isinstance(operation, keras.layers.Rescaling):
             return _as(operation, quantized.QuantizedRescaling)
+        if isinstance(operation, masks.KMeansUpdate):
+            bits = settings.activation_bits
+            return _as(operation, quantized_masks.QuantizedKMeansUpdate, bits=bits)
         if isinstance(operation, hard_swish.HardSwish):
             # Fused it is one op, with a range before it and one behind.
             if operation.form == "fused":

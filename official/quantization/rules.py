@@ -15,7 +15,10 @@ from official.layers import (
     box_decoding,
     foreground,
     hard_swish,
+    l2_normalize,
     layer_scale,
+    masks,
+    queries,
 )
 
 WEIGHT_BITS = range(4, 9)
@@ -116,6 +119,10 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (argmax.ArgMax, Kind.IDS),
     (box_decoding.BoxDecoding, Kind.BOUNDARY),
     (foreground.Foreground, Kind.SAME),
+    (queries.LearnedQueries, Kind.BOUNDARY),
+    (masks.MaskProduct, Kind.BOUNDARY),
+    (masks.KMeansUpdate, Kind.BOUNDARY),
+    (l2_normalize.L2Normalize, Kind.BOUNDARY),
     (keras.layers.Softmax, Kind.BOUNDARY),
     (keras.layers.Add, Kind.BOUNDARY),
     (keras.layers.Subtract, Kind.BOUNDARY),
@@ -174,6 +181,8 @@ def fixed_range(layer: Any) -> tuple[float, float] | None:
     """Range of the output, where TFLite fixes it or the function does."""
     if isinstance(layer, hard_swish.HardSigmoid | box_decoding.BoxDecoding):
         return 0.0, 1.0
+    if isinstance(layer, l2_normalize.L2Normalize):
+        return -1.0, 127 / 128
     softmax = isinstance(layer, keras.layers.Softmax)
     if isinstance(layer, keras.layers.Activation):
         softmax = keras.activations.serialize(layer.activation) in _SIGMOIDS

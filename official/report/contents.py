@@ -1,14 +1,23 @@
 """What the splits of a dataset hold, as a table for the terminal."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import rich.table
+import rich.text
 
+from official import spelling
 from official.data import base, box_summary, boxes
 from official.report import terminal
 
 _SHOWN = 12  # classes
+_VARIANTS = 5
+_RARE = 0.1
+"""A class with at most this share of the objects of one that is called alike may be the
+same, misspelt."""
+
+_MOST_COMPARED = 300
+"""Classes: all pairs are looked at, and names written by hand are few."""
 
 _SIZES = {
     "small": "area below 32 x 32 pixels",
@@ -37,9 +46,13 @@ def table(
     if not counted:
         return None
     rows = _rows(counted, most_boxes)
-    return terminal.table(
+    view = terminal.table(
         "boxes", ("", *counted), [(name, *cells) for name, cells in rows.items()]
     )
+    if notes := [*_faulty(counted), *_misspelt(list(counted.values()))]:
+        view.caption = rich.text.Text("\n".join(notes))
+        view.caption_justify = "left"
+    return view
 
 
 def _rows(
@@ -70,12 +83,27 @@ def _rows(
         counts = [getattr(one, field) for one in summaries]
         if any(counts):
             rows[name] = [str(count) for count in counts]
-    for problem in sorted({name for one in summaries for name in one.problems}):
+    for problem in _problems(summaries):
         action = "" if problem == boxes.CLIPPED else " (dropped)"
         rows[f"problem: {problem}{action}"] = [
             str(one.problems.get(problem, 0)) for one in summaries
         ]
     return rows
+
+
+def _problems(summaries: Iterable[box_summary.Summary]) -> list[str]:
+    return sorted({name for one in summaries for name in one.problems})
+
+
+def _faulty(found: Mapping[str, box_summary.Summary]) -> Iterator[str]:
+    """Where to look for the first box with each problem, in each split."""
+    for problem in _problems(found.values()):
+        images = [
+            f"{split} image {one.first[problem].removeprefix(f'{split}/')}"
+            for split, one in found.items()
+            if problem in one.first
+        ]
+        yield f"{problem}: first in {', '.join(images)}"
 
 
 def _counted(summary: box_summary.Summary) -> str:
@@ -98,6 +126,24 @@ def _classes(summaries: list[box_summary.Summary]) -> dict[str, list[str]]:
     if any(unseen):
         rows["classes without an object"] = [str(count) for count in unseen]
     return rows
+
+
+def _misspelt(summaries: list[box_summary.Summary]) -> list[str]:
+    """Warns of classes that may be others, misspelt."""
+    totals = {n: sum(s.classes[n] for s in summaries) for n in summaries[0].classes}
+    if len(totals) > _MOST_COMPARED:
+        return []
+    lines = []
+    for rare, count in totals.items():
+        # Of two that are as frequent, one is the other's variant, not both.
+        more = [n for n, c in totals.items() if (c, rare) > (count, n)]
+        near = spelling.variant_of(rare, more) if count else None
+        if near and (spelling.same_word(rare, near) or count <= _RARE * totals[near]):
+            lines.append(
+                f"warning: class {rare!r} ({count}) may be {near!r} ({totals[near]}), "
+                "misspelt"
+            )
+    return lines[:_VARIANTS]
 
 
 def _quantiles(sides: tuple[float, float, float]) -> str:

@@ -1,5 +1,6 @@
 """What a person sees in the terminal."""
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -28,6 +29,15 @@ def track(items: Iterable[Item], what: str, *, total: int | None) -> Iterator[It
     )
     with rich.progress.Progress(*columns, console=console, transient=True) as progress:
         yield from progress.track(items, description=what, total=total)
+
+
+def last_line(content: Any) -> None:
+    """Prints what a command found as a line of JSON, for programs.
+
+    Not to a terminal, where it would push the table that says the same out of sight.
+    """
+    if not console.is_terminal:
+        print(json.dumps(content))
 
 
 def table(
@@ -75,6 +85,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._began = time.perf_counter()
+        self._compiled = self._began
+        console.print("compiling the first step, which may take a minute ...")
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start, self._count = time.perf_counter(), 0
@@ -94,6 +106,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._count += 1
+        if not self._ended and self._count == 1 and self._steps - self._done > 1:
+            self._compiled = time.perf_counter()
         seconds = time.perf_counter() - self._start
         self._rate = self._count * self._batch / max(seconds, 1e-9)
         if self._bar is not None:
@@ -110,7 +124,8 @@ class Progress(keras.callbacks.Callback):
         judged = "" if metric is None else f"  val {self._metric} {metric:.4f}"
         self._judged = judged or self._judged  # the bar goes on showing the last one
         self._ended += 1
-        spent = time.perf_counter() - self._began
+        # The first step, which is compiled, comes once.
+        spent = time.perf_counter() - self._compiled
         left = spent / self._ended * (self._epochs - epoch - 1)
         console.print(
             f"epoch {epoch + 1:3d}/{self._epochs}  loss {logs['loss']:.4f}{judged}  "

@@ -14,6 +14,7 @@ from official.data import base as data_base
 from official.layers import normalization
 from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
+from official.tasks import segment_reader as segment_reader_lib
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -101,6 +102,17 @@ class Task(abc.ABC):
     @property
     def detector(self) -> detector_lib.Detector | None:
         """How boxes are read at `image_size`; None for a task that finds none."""
+        return None
+
+    def segment_reader(
+        self, thing_ids: tuple[int, ...]
+    ) -> segment_reader_lib.SegmentReader | None:
+        """How segments are made of the outputs; None for a task that has none.
+
+        Args:
+            thing_ids: Classes of the data that are things.
+        """
+        del thing_ids
         return None
 
     @property

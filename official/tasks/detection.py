@@ -311,7 +311,10 @@ class Detection(base.Task):
         }
 
     def metrics(self, class_names: tuple[str, ...]) -> dict[str, keras.metrics.Metric]:
-        return {_METRICS: metrics_lib.DetectionMetrics(class_names=class_names)}
+        metric = metrics_lib.DetectionMetrics(
+            class_names=class_names, judged_by=self.judged_by
+        )
+        return {_METRICS: metric}
 
     def postprocess(
         self, outputs: dict[str, np.ndarray], targets: base.Targets

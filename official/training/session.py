@@ -50,6 +50,12 @@ def train(
         terminal.console.print(
             f"resuming after step {state.step} (epoch {state.epoch})"
         )
+        if state.epoch > trainer.epochs:
+            terminal.console.print(
+                f"  it has {state.epoch} epochs already, trainer.epochs is "
+                f"{trainer.epochs}: nothing is trained, and its learning rate was that "
+                "of the longer training; for one of its own give another --run_dir"
+            )
     elif not trainer.epochs:
         _save_untrained(run_dir, model, state)
     if state.epoch < trainer.epochs and not state.stalled(trainer.patience):

@@ -39,6 +39,38 @@ def _cityscapes(folder):
     return {"data_dir": str(folder)}
 
 
+def _cityscapes_panoptic(folder):
+    for index, image, labels in _pictures(numbers=(26, 7)):
+        stem = f"ulm/ulm_{index:06}_000019"
+        _save(image, folder / "leftImg8bit" / SPLIT / f"{stem}_leftImg8bit.png")
+        numbers = np.array([26_003, 26, 7, 4], np.uint16)[_segments(labels, 7)]
+        _save(numbers, folder / "gtFine" / SPLIT / f"{stem}_gtFine_instanceIds.png")
+    return {"data_dir": str(folder)}
+
+
+def _panoptic_folder(folder):
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        _save(labels, folder / "labels" / SPLIT / f"{index}.png")
+        numbers = np.array([3, 0, 3, 0], np.uint16)[_segments(labels, 1)]
+        _save(numbers, folder / "instances" / SPLIT / f"{index}.png")
+    content = {"classes": ["thing", "stuff"], "things": ["thing"]}
+    (folder / "classes.json").write_text(json.dumps(content))
+    return {"data_dir": str(folder)}
+
+
+def _segments(labels, stuff):
+    """Of `_pictures`: things above row 4 are 0, a crowd below 1, stuff 2, others 3."""
+    rows = np.arange(len(labels))[:, None]
+    return np.select([labels == 255, labels == stuff, rows < 4], [3, 2, 0], 1)
+
+
+def _colors(labels):
+    """COCO's of segments 300, 70000, which is a crowd, and 7, the stuff."""
+    ids = np.array([300, 70_000, 7, 0])[_segments(labels, 1)]
+    return np.stack([ids % 256, ids // 256 % 256, ids // 256**2], -1).astype(np.uint8)
+
+
 def _mask_folder(folder):
     for index, image, labels in _pictures():
         _save(image, folder / "images" / SPLIT / f"{index}.png")
@@ -152,6 +184,61 @@ def _tfds_boxes(folder):
     return {"name": "tiny_boxes", "data_dir": str(folder)}
 
 
+def _tfds_panoptic(folder):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("importlib_resources", reason="needed to write the fixture")
+    image = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+    one = {
+        "id": np.int64,
+        "area": np.int64,
+        "bbox": tfds.features.BBoxFeature(),
+        "label": tfds.features.ClassLabel(names=["a", "b"]),
+        "is_crowd": np.bool_,
+    }
+    found = [
+        {
+            "id": number,
+            "area": 1,
+            "bbox": tfds.features.BBox(0.0, 0.0, 1.0, 1.0),
+            "label": label,
+            "is_crowd": crowd,
+        }
+        for number, label, crowd in (
+            (300, "a", False),
+            (70_000, "a", True),
+            (7, "b", False),
+        )
+    ]
+    examples = [
+        (
+            str(index),
+            {
+                "image": image,
+                "panoptic_image": _colors(labels),
+                "panoptic_objects": found,
+                "image/id": 10 + index,
+            },
+        )
+        for index, image, labels in _pictures()
+    ]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="tiny_panoptic",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {
+                "image": image,
+                "panoptic_image": image,
+                "panoptic_objects": tfds.features.Sequence(one),
+                "image/id": np.int64,
+            }
+        ),
+        split_datasets={SPLIT: examples},
+        data_dir=folder,
+        disable_shuffling=True,
+    )
+    return {"name": "tiny_panoptic", "data_dir": str(folder), "thing_count": 1}
+
+
 def _yolo(folder):
     for index, image, _ in _pictures():
         _save(image, folder / "images" / SPLIT / f"{index}.png")
@@ -223,6 +310,41 @@ def _coco_detection(folder):
     return {"data_dir": str(folder)}
 
 
+def _coco_panoptic(folder):
+    images, annotations = [], []
+    for index, image, labels in _pictures():
+        _save(image, folder / "images" / SPLIT / f"{index}.png")
+        name = {"id": 10 + index, "file_name": f"{index}.png"}
+        images.append(name | dict(zip(("height", "width"), labels.shape, strict=True)))
+        _save(_colors(labels), folder / f"annotations/panoptic/{index}.png")
+        segments = [
+            {
+                "id": 300,
+                "category_id": 3,
+                "iscrowd": 0,
+                "area": 1,
+                "bbox": [0, 0, 1, 1],
+            },
+            {"id": 70_000, "category_id": 3, "iscrowd": 1},
+            {"id": 7, "category_id": 7, "iscrowd": 0},
+        ]
+        annotations.append(
+            {
+                "image_id": 10 + index,
+                "file_name": f"{index}.png",
+                "segments_info": segments,
+            }
+        )
+    categories = [
+        {"id": 7, "name": "b", "isthing": 0},
+        {"id": 3, "name": "a", "isthing": 1},
+    ]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    path = folder / "annotations" / f"panoptic_{SPLIT}.json"
+    path.write_text(json.dumps(content))
+    return {"data_dir": str(folder), "maps": "annotations/panoptic"}
+
+
 def _voc(folder):
     names = []
     for index, image, _ in _pictures():
@@ -246,11 +368,14 @@ def _voc(folder):
 FIXTURES = {
     "BoxList": _box_list,
     "COCODetection": _coco_detection,
+    "COCOPanoptic": _coco_panoptic,
     "Cityscapes": _cityscapes,
+    "CityscapesPanoptic": _cityscapes_panoptic,
     "ImageFolder": _image_folder,
     "ImageList": _image_list,
     "ImageList: several labels": _image_list_of_several,
     "MaskFolder": _mask_folder,
+    "PanopticFolder": _panoptic_folder,
     "Photos": _photos,
     "SyntheticBoxes": lambda _: {"height": 48, "width": 64, "train_size": 4},
     "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
@@ -258,6 +383,7 @@ FIXTURES = {
     "TFDS": _tfds,
     "TFDS: labels": _tfds_labels,
     "TFDSBoxes": _tfds_boxes,
+    "TFDSPanoptic": _tfds_panoptic,
     "VOC": _voc,
     "WithUnlabeled": _with_unlabeled,
     "YOLO": _yolo,
@@ -307,6 +433,8 @@ def test_classes_have_names_and_colors(dataset):
     assert dataset.num_classes == len(dataset.class_names) >= 1
     assert len(set(dataset.class_names)) == dataset.num_classes
     assert len(dataset.palette) == dataset.num_classes
+    assert list(dataset.thing_ids) == sorted(set(dataset.thing_ids))
+    assert set(dataset.thing_ids) <= set(range(dataset.num_classes))
     for color in dataset.palette:
         assert len(color) == 3
         assert all(0 <= value <= 255 for value in color)
@@ -341,6 +469,19 @@ def test_examples_have_canonical_keys_types_and_ranges(dataset):
             allowed = {*range(dataset.num_classes), base.IGNORE_LABEL}
             assert set(np.unique(labels).tolist()) <= allowed
             assert (labels != base.IGNORE_LABEL).any()
+        assert ("instance" in example) == bool(dataset.thing_ids)
+        if "instance" in example:
+            _assert_instances(example, dataset.thing_ids)
+
+
+def _assert_instances(example, thing_ids):
+    semantic, instance = example["semantic"], example["instance"]
+    assert instance.dtype == np.int32
+    assert instance.shape == semantic.shape
+    assert instance.min() >= 0
+    numbers = np.unique(instance[instance > 0])
+    classes = [np.unique(semantic[instance == number]) for number in numbers]
+    assert all(len(ids) == 1 and ids[0] in thing_ids for ids in classes)
 
 
 BOX_KEYS = {"box_classes", "box_kinds", "box_areas"}

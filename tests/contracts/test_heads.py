@@ -36,6 +36,16 @@ every_head = pytest.mark.parametrize("kind", HEADS, ids=lambda kind: kind.__name
 # These answer for every place of the image, all others for the image.
 DENSE = [lraspp.LRASPP, raspp.RASPP]
 DETECTORS = [kind for kind in HEADS if issubclass(kind, base.DetectionHead)]
+PANOPTIC = [kind for kind in HEADS if issubclass(kind, base.PanopticHead)]
+every_panoptic_head = pytest.mark.parametrize(
+    "kind", PANOPTIC, ids=lambda kind: kind.__name__
+)
+# Their outputs are "logits".
+every_head_of_logits = pytest.mark.parametrize(
+    "kind",
+    [kind for kind in HEADS if kind not in PANOPTIC],
+    ids=lambda kind: kind.__name__,
+)
 every_detection_head = pytest.mark.parametrize(
     "kind", DETECTORS, ids=lambda kind: kind.__name__
 )
@@ -52,6 +62,17 @@ def _model(head: base.Head, size=(64, 96), *, classes: int = 5, **backbone):
     return keras.Model(images, head(features, classes))
 
 
+def _on_inputs(head: base.Head, size) -> keras.Model:
+    """The head by itself, on maps such as a backbone gives."""
+    features = {}
+    for level in range(1, 6):
+        for name, stride in ((f"C{level}", level), (f"C{level}_expand", level - 1)):
+            height, width = (side // 2**stride for side in size)
+            features[name] = keras.Input((height, width, 8 * level), name=name)
+    features["embedding"] = keras.Input((1, 1, 16), name="embedding")
+    return keras.Model(list(features.values()), head(features, 5))
+
+
 def _small(kind: type[base.Head]) -> base.Head:
     small = {"filters": 8, "extra": (16, 8, 8, 8), "depth": 1}
     fields = {f.name for f in dataclasses.fields(kind)}
@@ -63,7 +84,7 @@ def _answer_alike(a: base.Head, b: base.Head, size) -> bool:
         boxes = [head.anchor_boxes(size).tolist() for head in (a, b)]
         if boxes[0] != boxes[1]:
             return False
-    return _model(a, size).get_config() == _model(b, size).get_config()
+    return _on_inputs(a, size).get_config() == _on_inputs(b, size).get_config()
 
 
 def _levels(head: base.Head) -> list[str]:
@@ -75,7 +96,7 @@ def test_there_are_heads():
     assert {"LRASPP", "RASPP", "Classification", "SSDLite", "FPNLite"} <= names
 
 
-@every_head
+@every_head_of_logits
 def test_every_field_changes_the_model(kind):
     # Large enough for several windows of the pooling.
     spec, size = kind(), (1024, 2048)
@@ -90,7 +111,7 @@ def test_every_field_changes_the_model(kind):
             assert not _answer_alike(spec, changed, size), (field.name, value)
 
 
-@every_head
+@every_head_of_logits
 def test_the_number_of_classes_is_that_of_the_logits(kind):
     assert _model(kind(), classes=7).output["logits"].shape[-1] == 7
 
@@ -120,14 +141,14 @@ def test_an_unknown_image_size_is_refused(kind):
 
 
 @every_head
-def test_a_saved_model_gives_the_same_logits(kind, tmp_path):
+def test_a_saved_model_gives_the_same_outputs(kind, tmp_path):
     model = _model(_small(kind))
     images = np.random.default_rng(0).uniform(-1, 1, (1, 64, 96, 3))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(
-        loaded(images)["logits"], model(images)["logits"], atol=1e-6
-    )
+    expected = model(images)
+    for name, values in loaded(images).items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-6)
 
 
 @every_head
@@ -153,9 +174,34 @@ def test_mixed_precision_runs_forward_and_backward(kind, dtype):
     with tf.GradientTape() as tape:
         outputs = model(images, training=True)
         loss = sum(tf.reduce_sum(tf.cast(x, tf.float32) ** 2) for x in outputs.values())
-    assert outputs["logits"].dtype == dtype
+    assert all(values.dtype == dtype for values in outputs.values())
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@every_panoptic_head
+def test_what_a_panoptic_file_needs_is_among_the_outputs_at_the_heads_stride(kind):
+    head = kind()
+    outputs = _model(head, (64, 96)).output
+    assert set(head.needed) <= set(outputs)
+    for name in head.needed:
+        if len(outputs[name].shape) == 4:
+            size = 64 // head.stride, 96 // head.stride
+            assert outputs[name].shape[1:3] == size
+    for prefix in head.semantic_prefixes:
+        assert f"{prefix}semantic_logits" in outputs or "logits" in outputs
+
+
+@every_panoptic_head
+@pytest.mark.parametrize("backbone", BACKBONES, ids=lambda backbone: backbone.__name__)
+def test_a_panoptic_head_fits_every_backbone(kind, backbone):
+    spec = backbone(width_multiplier=0.25)
+    if not hasattr(spec, "output_stride"):
+        pytest.skip("a network of one resolution has no levels")
+    images = keras.Input((64, 96, 3), name="images")
+    head = kind()
+    outputs = head(spec(images), 3)
+    assert set(head.needed) <= set(outputs)
 
 
 @every_detection_head
@@ -185,7 +231,7 @@ def test_specs_of_detectors_are_values(kind):
     assert hash(kind()) == hash(kind())
 
 
-@every_head
+@every_head_of_logits
 def test_logits_are_of_places_or_of_the_image(kind):
     rank = 4 if kind in DENSE else 3 if kind in DETECTORS else 2
     assert len(_model(kind()).output["logits"].shape) == rank

@@ -10,9 +10,10 @@ from official.data.augmentation import base, magnitudes
 Step = tuple[str, float, int]
 """Operation, probability, magnitude."""
 
-# Each row is one sub-policy: its two steps follow each other.
+Policy = tuple[tuple[Step, Step], ...]
+"""Each row is one sub-policy: its two steps follow each other."""
 
-_V0: tuple[tuple[Step, Step], ...] = (
+_V0: Policy = (
     (("equalize", 0.8, 1), ("shear_y", 0.8, 4)),
     (("color", 0.4, 9), ("equalize", 0.6, 3)),
     (("color", 0.4, 1), ("rotate", 0.6, 8)),
@@ -40,7 +41,7 @@ _V0: tuple[tuple[Step, Step], ...] = (
     (("color", 0.8, 6), ("rotate", 0.4, 5)),
 )
 
-_PAPER: tuple[tuple[Step, Step], ...] = (
+_PAPER: Policy = (
     (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
     (("solarize", 0.6, 5), ("autocontrast", 0.6, 5)),
     (("equalize", 0.8, 8), ("equalize", 0.6, 3)),
@@ -95,24 +96,49 @@ class AutoAugment(base.Augmentation):
             raise ValueError(f"translate {self.translate}: want 0 or more")
 
     def __call__(self, image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
-        rows = _POLICIES[self.policy]
-        names = tuple(sorted({name for row in rows for name, _, _ in row}))
-        draws = tf.random.stateless_uniform([3], seed)
-        row = tf.cast(draws[0] * len(rows), tf.int32)
-        seeds = tf.unstack(tf.random.split(seed, 2))
-        for number, own_seed in enumerate(seeds):
-            steps = [pair[number] for pair in rows]
-            name = tf.constant([names.index(step[0]) for step in steps])[row]
-            probability = tf.constant([step[1] for step in steps])[row]
-            magnitude = tf.constant([float(step[2]) for step in steps])[row]
-            image = magnitudes.perform(
-                tf.where(draws[1 + number] < probability, name, len(names)),
-                image,
-                names=names,
-                magnitude=magnitude,
-                scale="model_garden",
-                cutout=0.0,  # no policy has it
-                translate=self.translate,
-                seed=own_seed,
-            )
-        return image
+        return follow(
+            _POLICIES[self.policy],
+            image,
+            strength=1.0,
+            translate=self.translate,
+            seed=seed,
+        )
+
+
+def follow(
+    rows: Policy,
+    image: tf.Tensor,
+    *,
+    strength: float,
+    translate: float,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """One row of a policy, drawn at random, on an image.
+
+    Args:
+        rows: Of which any is as likely.
+        image: float32 `[H, W, 3]`.
+        strength: A factor on all magnitudes.
+        translate: Way of a translation at magnitude 10, as a share of the image's side.
+        seed: Of the draw, and of what the operations draw.
+    """
+    names = tuple(sorted({name for row in rows for name, _, _ in row}))
+    draws = tf.random.stateless_uniform([3], seed)
+    row = tf.cast(draws[0] * len(rows), tf.int32)
+    seeds = tf.unstack(tf.random.split(seed, 2))
+    for number, own_seed in enumerate(seeds):
+        steps = [pair[number] for pair in rows]
+        name = tf.constant([names.index(step[0]) for step in steps])[row]
+        probability = tf.constant([step[1] for step in steps])[row]
+        magnitude = tf.constant([strength * step[2] for step in steps])[row]
+        image = magnitudes.perform(
+            tf.where(draws[1 + number] < probability, name, len(names)),
+            image,
+            names=names,
+            magnitude=magnitude,
+            scale="model_garden",
+            cutout=0.0,  # no policy has it
+            translate=translate,
+            seed=own_seed,
+        )
+    return image

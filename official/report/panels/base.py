@@ -13,6 +13,7 @@ from PIL import Image
 from official.data import base as data_base
 from official.tasks import base as tasks_base
 from official.tasks import detector as tasks_detector
+from official.tasks import segment_reader
 
 Predictions = Mapping[str, np.ndarray]
 """As `Task.postprocess` gives them, but of one image: without the batch axis."""
@@ -67,6 +68,7 @@ class Panel(abc.ABC):
         *,
         scores: str,
         detector: tasks_detector.Detector | None = None,
+        reader: segment_reader.SegmentReader | None = None,
     ) -> Predictions:
         """Predictions from the raw outputs for one image, batch axis included.
 
@@ -74,6 +76,7 @@ class Panel(abc.ABC):
             size: Height and width of the image.
             scores: "softmax" or "sigmoid": what makes scores of logits.
             detector: How boxes are read, for files that leave it to the app.
+            reader: How segments are, likewise.
         """
 
     draws_samples = False

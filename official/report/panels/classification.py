@@ -12,6 +12,7 @@ from official.report import text
 from official.report.panels import base
 from official.tasks import base as tasks_base
 from official.tasks import detector as tasks_detector
+from official.tasks import segment_reader
 
 _PHOTO = 300
 _COLUMN = 330
@@ -91,8 +92,9 @@ class Classification(base.Panel):
         *,
         scores: str,
         detector: tasks_detector.Detector | None = None,
+        reader: segment_reader.SegmentReader | None = None,
     ) -> base.Predictions:
-        del detector  # of other tasks
+        del detector, reader  # of other tasks
         del size  # the image has one class, whatever its size
         if "class_ids" in outputs:
             return {"class_ids": np.asarray(outputs["class_ids"][0])}

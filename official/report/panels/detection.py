@@ -11,7 +11,7 @@ from official.data import palettes
 from official.ops import box_kinds
 from official.report import text
 from official.report.panels import base
-from official.tasks import detections
+from official.tasks import detections, segment_reader
 from official.tasks import detector as tasks_detector
 
 _WIDTH = 640
@@ -111,9 +111,11 @@ class Detection(base.Panel):
         *,
         scores: str,
         detector: tasks_detector.Detector | None = None,
+        reader: segment_reader.SegmentReader | None = None,
     ) -> base.Predictions:
         """As `Panel.decide`; candidates of an app's own choice want a `detector`."""
         del size  # boxes are shares of the sides
+        del reader  # of segments
         if detector is None:
             detector = tasks_detector.Detector(anchors=np.zeros((0, 4), np.float32))
         found = detections.read(outputs, detector, activation=scores)

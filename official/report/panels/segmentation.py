@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from official.data import base as data_base
 from official.data import transforms
-from official.report import text
+from official.report import tiles as tiles_lib
 from official.report.panels import base
 from official.tasks import detector as tasks_detector
+from official.tasks import segment_reader
 
 _WIDTH = 480
-_MARGIN = 6
-_CAPTION = 18
 _BLEND = 0.65
 _UNLABELLED = (0, 0, 0)
 
@@ -46,8 +45,10 @@ class Segmentation(base.Panel):
         classes = sorted({int(c) for ids in maps.values() for c in np.unique(ids)})
         classes = [c for c in classes if 0 <= c < len(class_names)]
         columns = len(tiles) if len(tiles) <= 3 else 2
-        legend = _legend(classes, class_names, palette, columns * (_WIDTH + _MARGIN))
-        return _arranged(tiles, legend, columns)
+        legend = tiles_lib.legend(
+            classes, class_names, palette, columns * (_WIDTH + tiles_lib.MARGIN)
+        )
+        return tiles_lib.arranged(tiles, legend, columns)
 
     def classes(self, outputs: base.Shapes) -> int | None:
         if len(outputs) != 1:
@@ -64,8 +65,9 @@ class Segmentation(base.Panel):
         *,
         scores: str,
         detector: tasks_detector.Detector | None = None,
+        reader: segment_reader.SegmentReader | None = None,
     ) -> base.Predictions:
-        del detector  # of other tasks
+        del detector, reader  # of other tasks
         del scores  # the largest logit is the largest score
         if "class_ids" in outputs:
             ids = outputs["class_ids"][0].astype(np.int32)
@@ -75,24 +77,6 @@ class Segmentation(base.Panel):
         return {"class_ids": enlarged.argmax(axis=-1).astype(np.int32)}
 
 
-def _arranged(
-    tiles: Mapping[str, Image.Image], legend: Image.Image, columns: int
-) -> Image.Image:
-    width, height = next(iter(tiles.values())).size
-    rows = -(-len(tiles) // columns)
-    row_height = height + _CAPTION + _MARGIN
-    size = (legend.width + _MARGIN, rows * row_height + legend.height + _MARGIN)
-    panel = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(panel)
-    for number, (caption, tile) in enumerate(tiles.items()):
-        left = _MARGIN + number % columns * (width + _MARGIN)
-        top = number // columns * row_height
-        draw.text((left, top + 3), caption, fill="black", font=text.font())
-        panel.paste(tile, (left, top + _CAPTION))
-    panel.paste(legend, (0, rows * row_height))
-    return panel
-
-
 def _colored(
     ids: np.ndarray, palette: Sequence[data_base.Color], size: tuple[int, int]
 ) -> Image.Image:
@@ -100,26 +84,3 @@ def _colored(
     table[: len(palette)] = palette
     colors = Image.fromarray(table[np.asarray(ids, np.uint8)])
     return colors.resize(size, Image.Resampling.NEAREST)
-
-
-def _legend(
-    classes: Sequence[int],
-    class_names: Sequence[str],
-    palette: Sequence[data_base.Color],
-    width: int,
-) -> Image.Image:
-    font = text.font()
-    places, left, top = [], _MARGIN, 0
-    for class_id in classes:
-        needed = 18 + int(font.getlength(class_names[class_id])) + 14
-        if left + needed > width and left > _MARGIN:
-            left, top = _MARGIN, top + _CAPTION
-        places.append((class_id, left, top))
-        left += needed
-    legend = Image.new("RGB", (width, top + _CAPTION), "white")
-    draw = ImageDraw.Draw(legend)
-    for class_id, x, y in places:
-        box = (x, y + 2, x + 12, y + 14)
-        draw.rectangle(box, fill=tuple(palette[class_id]), outline="gray")
-        draw.text((x + 18, y + 1), class_names[class_id], fill="black", font=font)
-    return legend

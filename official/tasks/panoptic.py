@@ -1,0 +1,249 @@
+"""Panoptic segmentation."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from official import failures
+from official.data import base as data_base
+from official.data import copy_paste as copy_paste_lib
+from official.data import panoptic_transforms, transforms
+from official.data.augmentation import color_policy as color_policy_lib
+from official.heads import base as heads_base
+from official.metrics import panoptic as metrics_lib
+from official.ops import panoptic as panoptic_ids
+from official.tasks import base, panoptic_method
+from official.tasks import segment_reader as segment_reader_lib
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FIGURES = ("pq", "pq_things", "pq_stuff", "mean_iou")
+_METRICS = "panoptic"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panoptic(base.Task):
+    """A segment for each pixel: a thing of its own, or the stuff of a class.
+
+    Kirillov et al., 2019, https://arxiv.org/abs/1801.00868.
+
+    Attributes:
+        head: Makes what the method reads.
+        method: How the head is taught and read.
+        crop_size: Height and width of a training image; None is `image_size`.
+        scale_range: A training image is resized to `image_size` times a random factor
+            from this range, then cut or padded to `crop_size`.
+        flip: Mirror half of the training images.
+        brightness: Largest change, as a share of the range of pixel values.
+        contrast: Largest change of the factor 1.
+        saturation: Largest change of the factor 1.
+        hue: Largest turn, as a share of the circle.
+        color_policy: What kMaX-DeepLab does to colors, or None.
+        copy_paste: Puts segments of one training image into another, or None; only for
+            the method of mask slots.
+        judged_by: The figure that decides which checkpoint is best; one of `FIGURES`.
+    """
+
+    head: heads_base.PanopticHead
+    method: panoptic_method.Method
+    crop_size: base.Size | None = None
+    scale_range: tuple[float, float] = (0.5, 2.0)
+    flip: bool = True
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    color_policy: color_policy_lib.ColorPolicy | None = None
+    copy_paste: copy_paste_lib.CopyPaste | None = None
+    judged_by: str = "pq"
+
+    def __post_init__(self):
+        super().__post_init__()
+        low, high = self.scale_range
+        if not 0 < low <= high:
+            raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
+        if self.judged_by not in FIGURES:
+            raise ValueError(
+                f"judged_by {self.judged_by!r}: want one of {', '.join(FIGURES)}"
+            )
+        self.method.require(self.head)
+
+    @property
+    def metric(self) -> str:
+        return self.judged_by
+
+    @property
+    def output_forms(self) -> tuple[str, ...]:
+        return self.method.output_forms
+
+    def finish(self, network: keras.Model, *, output: str, size: str) -> keras.Model:
+        del size  # segments are made of the head's maps in the app
+        self.require_form(output)
+        return self.method.finish(network, output=output)
+
+    def _size(self, training: bool) -> base.Size:
+        chosen = self.crop_size if training else None
+        return self.scaled(chosen or self.image_size)
+
+    def build(self, *, num_classes: int, training: bool) -> keras.Model:
+        images = keras.Input((*self._size(training), 3), name="images", dtype="float32")
+        features = self.backbone(self.normalized(images))
+        outputs = self.head(features, num_classes)
+        if not training:
+            # Nothing of what only losses use is in the graph.
+            outputs = {name: outputs[name] for name in self.head.needed}
+        return keras.Model(images, outputs, name="panoptic")
+
+    def preprocess(
+        self, example: data_base.Example, *, training: bool, seed: Any = None
+    ) -> tuple["tf.Tensor", base.Targets]:
+        """As `base.Task.preprocess`.
+
+        Raises:
+            RequestError: If the examples have no instances.
+        """
+        import tensorflow as tf
+
+        if "instance" not in example or "semantic" not in example:
+            raise failures.RequestError(
+                "the examples of the data set have no instances of things: choose a "
+                "data set for panoptic segmentation"
+            )
+        # Without any things all classes are stuff.
+        things = example.get("thing_ids", np.zeros((0,), np.int32))
+        if training:
+            return self._augment(example, things, seed)
+        image = transforms.resize(example["image"], self._size(training=False))
+        targets = {name: example[name] for name in ("semantic", "instance")} | {
+            "size": tf.shape(example["semantic"]),
+            "thing_ids": tf.convert_to_tensor(things),
+            "image_id": example["image_id"],
+        }
+        return image, targets
+
+    def _augment(
+        self, example: data_base.Example, things: Any, seed: Any
+    ) -> tuple["tf.Tensor", base.Targets]:
+        import tensorflow as tf
+
+        image, labels = transforms.random_scale_crop(
+            example["image"],
+            panoptic_transforms.pack(example["semantic"], example["instance"]),
+            base_size=self.scaled(self.image_size),
+            scale_range=self.scale_range,
+            crop_size=self._size(training=True),
+            seed=seed,
+        )
+        if self.flip:
+            image, labels = transforms.random_flip(image, labels, seed=seed)
+        image = transforms.color_jitter(
+            image,
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+            hue=self.hue,
+            seed=seed,
+        )
+        if self.color_policy is not None:
+            image = self.color_policy(image, seed=seed)
+        semantic, instance = panoptic_transforms.unpack(labels)
+        targets = self.method.targets(
+            semantic, instance, things, stride=self.head.stride
+        )
+        return image, targets | {"thing_ids": tf.convert_to_tensor(things)}
+
+    def mix(
+        self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
+    ) -> tuple["tf.Tensor", base.Targets]:
+        things = targets.pop("thing_ids")
+        if self.copy_paste is None:
+            return images, targets
+        return self.copy_paste(images, targets, thing_ids=things[0], seed=seed)
+
+    def assign(
+        self,
+        targets: base.Targets,
+        outputs: Mapping[str, Any],
+        *,
+        mean: Callable[[Any], Any],
+    ) -> base.Targets:
+        return self.method.assign(targets, outputs, mean=mean)
+
+    def losses(self) -> dict[str, keras.losses.Loss]:
+        return self.method.losses(self.head)
+
+    def metrics(self, class_names: tuple[str, ...]) -> dict[str, keras.metrics.Metric]:
+        return {_METRICS: metrics_lib.PanopticMetrics(class_names=class_names)}
+
+    def postprocess(
+        self, outputs: dict[str, np.ndarray], targets: base.Targets
+    ) -> base.Predictions:
+        """The segments, in the frame of the original images.
+
+        "panoptic" int32 `[B, H, W]`, panoptic ids (`official.ops.panoptic`), `VOID`
+        beyond an image that is smaller than others of the batch; "segment_ids" int32
+        `[B, S]`, padded with -1, and "segment_scores" float32 `[B, S]`.
+        """
+        sizes = np.asarray(targets["size"])
+        found = []
+        for row, size in enumerate(sizes):
+            reader = self.segment_reader(tuple(targets["thing_ids"][row].tolist()))
+            of_row = {name: np.asarray(value)[row] for name, value in outputs.items()}
+            found.append(reader(of_row, (int(size[0]), int(size[1]))))
+        most = max(1, *(len(each.ids) for each in found))
+        shape = (len(sizes), *sizes.max(axis=0))
+        panoptic = np.full(shape, panoptic_ids.VOID, np.int32)
+        ids = np.full((len(sizes), most), -1, np.int32)
+        scores = np.zeros((len(sizes), most), np.float32)
+        for row, each in enumerate(found):
+            height, width = each.panoptic.shape
+            panoptic[row, :height, :width] = each.panoptic
+            ids[row, : len(each.ids)] = each.ids
+            scores[row, : len(each.ids)] = each.scores
+        return {"panoptic": panoptic, "segment_ids": ids, "segment_scores": scores}
+
+    def agreement(
+        self, ours: base.Predictions, theirs: base.Predictions, targets: base.Targets
+    ) -> tuple[int, int]:
+        """Pixels in segments that both have, and all pixels.
+
+        A segment of one side is one of the other's if the class is the same and they
+        overlap by more than a half; then the pixels of both count. Void is equal to
+        void.
+        """
+        equal = total = 0
+        pairs = zip(ours["panoptic"], theirs["panoptic"], strict=True)
+        for (height, width), (mine, other) in zip(targets["size"], pairs, strict=True):
+            equal += _shared(mine[:height, :width], other[:height, :width])
+            total += int(height) * int(width)
+        return equal, total
+
+    def segment_reader(
+        self, thing_ids: tuple[int, ...]
+    ) -> segment_reader_lib.SegmentReader:
+        return self.method.reader(thing_ids)
+
+    def confusion(
+        self, metrics: base.Judges, class_names: Sequence[str]
+    ) -> base.Confusion:
+        return base.Confusion(metrics[_METRICS].confusion(), (*class_names, "void"))
+
+    def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
+        return metrics[_METRICS].records()
+
+    def constant_metric(self, metrics: base.Judges) -> float:
+        return metrics[_METRICS].constant(self.metric)
+
+
+def _shared(mine: np.ndarray, other: np.ndarray) -> int:
+    ids, others, areas = panoptic_ids.shared_areas(mine, other)
+    union = areas.sum(axis=1)[:, None] + areas.sum(axis=0)[None] - areas
+    divisor = panoptic_ids.LABEL_DIVISOR
+    same_class = ids[:, None] // divisor == others[None] // divisor
+    void = (ids[:, None] == panoptic_ids.VOID) & (others[None] == panoptic_ids.VOID)
+    one = same_class & (2 * areas > union)
+    return int(areas[one | void].sum())

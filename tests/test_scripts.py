@@ -1,0 +1,24 @@
+"""Every script in `scripts` starts and says what it takes."""
+
+import os
+import pathlib
+import runpy
+import sys
+
+import pytest
+
+SCRIPTS = sorted(
+    (pathlib.Path(__file__).resolve().parent.parent / "scripts").glob("*.py")
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_shows_its_flags(script, capsys, monkeypatch):
+    # What it puts there for its own process is undone.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(sys, "path", [str(script.parent), *sys.path])
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 0
+    assert script.name in capsys.readouterr().out
