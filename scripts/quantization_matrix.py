@@ -64,9 +64,17 @@ BACKBONES = {
 }
 HEADS = {
     "classifier": ("mnv2_cls_cifar10", "@SyntheticCrops(side=SIZE, DATA)", None),
-    "LR-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@LRASPP()"),
-    "R-ASPP": ("mnv3_seg_synthetic", "@SyntheticStreets(SQUARE, DATA)", "@RASPP()"),
     # Norms that lag behind would make of a tower numbers too small for integers.
+    "LR-ASPP": (
+        "mnv3_seg_synthetic",
+        "@SyntheticStreets(SQUARE, DATA)",
+        f"@LRASPP({NORM})",
+    ),
+    "R-ASPP": (
+        "mnv3_seg_synthetic",
+        "@SyntheticStreets(SQUARE, DATA)",
+        f"@RASPP({NORM})",
+    ),
     "SSDLite": (
         "mnv3_det_synthetic",
         "@SyntheticBoxes(SQUARE, DATA)",

@@ -172,3 +172,14 @@ def test_one_module_alone_imports_tfmot(root):
     assert [f for f in found if "doctor" not in f] == [
         "official/layers/tfmot_ranges.py"
     ]
+
+
+def test_what_is_always_zero_has_a_range_all_the_same():
+    layer = fake_quant.FakeQuant()
+    zeros = np.zeros((2, 3), np.float32)
+    layer(zeros, training=True)
+    assert [float(limit) for limit in layer.limits] == [0, 1]
+    np.testing.assert_array_equal(layer(zeros), zeros)
+    narrow = fake_quant.FakeQuant()
+    narrow(zeros + 1e-3, training=True)
+    assert float(narrow.limits[1]) == pytest.approx(1e-3, rel=1e-3)

@@ -18,6 +18,7 @@ LEVELS = 127
 # still: in steps of a scale made of such a kernel it would not fit into 32 bits.
 _DEAD = 1e-4
 _SMALLEST_KERNEL = 1e-7
+_NO_RANGE = 1e-6
 
 Rounding = Callable[..., Any]
 """Called as `straight_through` is."""
@@ -109,8 +110,17 @@ class FakeQuant(keras.layers.Layer):
 
     @property
     def limits(self) -> tuple[Any, Any]:
-        """Low and high, as they are now; zero may be moved onto a level still."""
-        return self.fixed or (self.range_min, self.range_max)
+        """Low and high, as they are now; zero may be moved onto a level still.
+
+        Of values that have always been zero (a squeeze of two channels, both dead) any
+        range will do: the one here has a width of 1. Without it the converter takes
+        steps so small that XNNPACK refuses the file.
+        """
+        if self.fixed:
+            return self.fixed
+        low = keras.ops.convert_to_tensor(self.range_min)
+        high = keras.ops.convert_to_tensor(self.range_max)
+        return low, keras.ops.where(high - low > _NO_RANGE, high, low + 1.0)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         values = keras.ops.cast(inputs, "float32")
