@@ -21,6 +21,7 @@ from official.data.panoptic_folder import PanopticFolder
 from official.experiment import Experiment
 from official.tasks.mask_slots import MaskSlots
 from official.tasks.panoptic_merging import MaskWise
+from official.training.fine_tuning import FineTuning
 
 
 def experiment() -> Experiment:
@@ -45,4 +46,5 @@ def experiment() -> Experiment:
             judged_by="pq",
         ),
         dataset=PanopticFolder(data_dir="data"),
+        fine_tuning=FineTuning(),  # the command above starts from nothing
     )

@@ -8,7 +8,9 @@ ReMaX-T (https://arxiv.org/abs/2306.17319) as far as it is known: 18.6 M paramet
 published; see `official.heads.kmax` for what is inferred. The recipe is that of
 kMaX-DeepLab's ResNet-50 (google-research/deeplab2): AdamW, batch 64, 150,000 steps.
 
-`task.head = @KMaX()` is the form for integer files. Not yet run at this scale.
+`task.head = @KMaX()` is the form for integer files. Its backbone
+starts from ImageNet weights and learns at a tenth of the rate: give `init_from`, or set
+`fine_tuning = @FineTuning()`. Not yet run at this scale.
 """
 
 from official.backbones.convolutions import Norm

@@ -13,7 +13,7 @@ from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.quantization import rewrite
 from official.report import html, predictions, terminal
-from official.tasks import evaluation
+from official.tasks import evaluation, segment_reader
 from official.training import checkpoints
 from tflite_export import (
     android,
@@ -185,7 +185,7 @@ def write(
         terminal.console.print(f"for MediaPipe Tasks: {warning}")
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / metadata.LABELS, labels)
-    if spec.output in ("masks", "slots"):
+    if set(file.outputs) in (segment_reader.MASKS, segment_reader.SLOTS):
         _copy_postprocessing(folder)
     return files
 

@@ -71,6 +71,8 @@ class Panoptic(base.Task):
                 f"judged_by {self.judged_by!r}: want one of {', '.join(FIGURES)}"
             )
         self.method.require(self.head)
+        if self.copy_paste is not None and "mask_logits" not in self.head.needed:
+            raise ValueError("copy_paste: only for mask slots, want None here")
 
     @property
     def metric(self) -> str:
