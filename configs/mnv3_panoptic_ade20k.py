@@ -1,7 +1,8 @@
 r"""MobileNetV3-Large with a mask transformer, kMaX and ReMaX, on ADE20K.
 
     python train.py --experiment=mnv3_panoptic_ade20k \
-        --set "dataset.data_dir = '/data/ADEChallengeData2016'"
+        --set "dataset.data_dir = '/data/ADEChallengeData2016'" \
+        --set "init_from = 'torchvision:mobilenet_v3_large'"
 
 Reads `ade20k_panoptic_{train,val}.json` and the maps beside them, which Mask2Former's
 `prepare_ade20k_pan_seg.py` makes of the challenge's archives: 150 classes, 100 of them
@@ -15,6 +16,7 @@ from configs import mnv3small_panoptic_coco
 from official.backbones.mobilenet_v3 import MobileNetV3
 from official.data.coco_panoptic import COCOPanoptic
 from official.experiment import Experiment
+from official.heads.kmax import EFFICIENT
 from official.optim.schedules import Polynomial
 from official.tasks.mask_slots import MaskSlots
 from official.tasks.panoptic_merging import ADE20K
@@ -34,6 +36,10 @@ def experiment() -> Experiment:
         task=dataclasses.replace(
             parent.task,
             backbone=MobileNetV3(variant="large"),
+            head=dataclasses.replace(
+                EFFICIENT,
+                decoder=dataclasses.replace(EFFICIENT.decoder, drop_path=0.0),
+            ),
             method=MaskSlots(max_segments=128, samples=1024, merging=ADE20K),
             scale_range=(0.5, 2.0),
         ),

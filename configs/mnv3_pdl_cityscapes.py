@@ -1,7 +1,8 @@
 r"""MobileNetV3-Large with Panoptic-DeepLab on Cityscapes.
 
     python train.py --experiment=mnv3_pdl_cityscapes \
-        --set "dataset.data_dir = '/data/cityscapes'"
+        --set "dataset.data_dir = '/data/cityscapes'" \
+        --set "init_from = 'torchvision:mobilenet_v3_large'"
 
 Reads `leftImg8bit/` and `gtFine/*_instanceIds.png`. Network and recipe are those of
 DeepLab2's `mobilenet_v3_large_os16` (Adam, batch 64, 60,000 steps, from ImageNet

@@ -1,16 +1,15 @@
 r"""MobileNetV3-Small with a mask transformer, kMaX and ReMaX, on COCO.
 
     python train.py --experiment=mnv3small_panoptic_coco \
-        --set "dataset.data_dir = '/data/coco'"
+        --set "dataset.data_dir = '/data/coco'" \
+        --set "init_from = 'torchvision:mobilenet_v3_small'"
 
 ReMaX-T (https://arxiv.org/abs/2306.17319) as far as it is known: 18.6 M parameters at
 641x641, recalled from the paper as PQ 40.4 on val2017. The paper's network was never
 published; see `official.heads.kmax` for what is inferred. The recipe is that of
 kMaX-DeepLab's ResNet-50 (google-research/deeplab2): AdamW, batch 64, 150,000 steps.
 
-`task.head = @KMaX()` is the form for integer files. Its backbone
-starts from ImageNet weights and learns at a tenth of the rate: give `init_from`, or set
-`fine_tuning = @FineTuning()`. Not yet run at this scale.
+`task.head = @KMaX()` is the form for integer files. Not yet run at this scale.
 """
 
 from official.backbones.convolutions import Norm

@@ -2,13 +2,15 @@
 
     python scripts/compare_components.py --run_dir=RUN [--limit=N]
 
-The class of each pixel of a run's segments, cut into connected components, is what a
-semantic network could give: things that touch become one. Prints panoptic quality of
-both over the evaluation images, and over those where two things of one class touch in
-the truth. The last line is JSON.
+Both are of one network: its segments, and the classes that its auxiliary semantic head
+gives each pixel, the things among them cut into connected components, so that those
+that touch become one. What is smaller than the least areas of the run's merging is void
+in both. Prints panoptic quality of both over the evaluation images, and over those
+where two things of one class touch in the truth. The last line is JSON. Wants scipy.
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import sys
@@ -18,23 +20,39 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
-def components(panoptic: Any, thing_ids: tuple[int, ...]) -> dict[str, Any]:
-    """Predictions of one image from the classes of its segments alone."""
+def components(logits: Any, task: Any, size: Any, things: Any) -> dict[str, Any]:
+    """Predictions of one image from semantic logits `[h, w, C]`."""
+    import keras
     import numpy as np
     from scipy import ndimage
 
     from official.ops import panoptic as panoptic_ids
 
-    divisor = panoptic_ids.LABEL_DIVISOR
-    classes = panoptic // divisor
-    found = np.where(panoptic == panoptic_ids.VOID, panoptic, classes * divisor)
-    for thing in thing_ids:
-        numbers, _ = ndimage.label(classes == thing, structure=np.ones((3, 3)))
-        found = np.where(numbers > 0, thing * divisor + numbers, found)
+    enlarged = keras.ops.image.resize(logits, size, interpolation="bilinear")
+    classes = np.asarray(enlarged).argmax(axis=-1)
+    found = classes * panoptic_ids.LABEL_DIVISOR
+    for thing in things:
+        # The four neighbours of a pixel, as in `touches`.
+        numbers, _ = ndimage.label(classes == thing)
+        # What is beyond the room for instances is surely below the least area.
+        order = np.argsort(-np.bincount(numbers.ravel())[1:])
+        rank = np.zeros(numbers.max() + 1, int)
+        rank[1 + order] = np.minimum(
+            np.arange(len(order)) + 1, panoptic_ids.LABEL_DIVISOR - 1
+        )
+        found += np.where(numbers > 0, rank[numbers], 0)
+    merging, (height, width) = task.method.merging, task.input_size(training=False)
+    scale = size[0] * size[1] / (height * width)
+    found = panoptic_ids.without_small(
+        found.astype(np.int32),
+        thing_ids=things,
+        min_thing_area=scale * merging.min_thing_area,
+        min_stuff_area=scale * merging.min_stuff_area,
+    )
     ids = np.unique(found)
     ids = ids[ids != panoptic_ids.VOID]
     return {
-        "panoptic": found[None].astype(np.int32),
+        "panoptic": found[None],
         "segment_ids": ids[None].astype(np.int32),
         "segment_scores": np.ones((1, len(ids)), np.float32),
     }
@@ -73,7 +91,13 @@ def main() -> None:
 
     _, experiment = experiment_lib.load_run(given.run_dir)
     task, names = experiment.task, experiment.dataset.class_names
-    network = checkpoints.inference_network(experiment, given.run_dir)
+    # In the form that is trained, which has the semantic head.
+    whole_image = dataclasses.replace(task, crop_size=None)
+    network = whole_image.build(num_classes=len(names), training=True)
+    file = checkpoints.path(given.run_dir, "best")
+    checkpoints.assign(
+        network.weights, checkpoints.inference_weights(file), source=file
+    )
     judges = {
         (kind, where): task.metrics(names)["panoptic"]
         for kind in ("segments", "components")
@@ -88,9 +112,10 @@ def main() -> None:
             truth = {name: value[row : row + 1] for name, value in batch.items()}
             things = tuple(batch["thing_ids"][row].tolist())
             window = (row, slice(height), slice(width))
+            semantic = outputs["semantic_logits"][row]
             predictions = {
                 "segments": {k: v[row : row + 1] for k, v in whole.items()},
-                "components": components(whole["panoptic"][window], things),
+                "components": components(semantic, task, (height, width), things),
             }
             predictions["segments"]["panoptic"] = whole["panoptic"][window][None]
             places = ["all"]

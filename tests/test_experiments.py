@@ -97,7 +97,7 @@ STEPPED = [
     name
     for name in NAMES
     if (not name.endswith("_qat") and name not in ALIKE)
-    or name == "mnv2_det_folder_qat"
+    or name in ("mnv2_det_folder_qat", "mnv3small_panoptic_synthetic_qat")
 ]
 
 

@@ -316,3 +316,66 @@ def test_settings_that_make_no_network_are_refused(fields, message):
 def test_widths_are_wanted_for_each_tap():
     with pytest.raises(ValueError, match="a value for each of the 4 taps"):
         pixel_decoder.ConvPixelDecoder(widths=(8, 8))
+
+
+def _fields(spec):
+    """Pairs of a field, nested ones by path, and the component with another value."""
+    others = {
+        "taps": ("C2", "C3", "C4", "C5_project"),
+        "layers": (2, 1),
+        "relaxed": 1,
+        "attention": "multi_head",
+        "activation": "relu6",
+        "semantic_form": "aspp",
+        "drop_path": 0.5,
+    }
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if dataclasses.is_dataclass(value):
+            for path, changed in _fields(value):
+                whole = dataclasses.replace(spec, **{field.name: changed})
+                yield f"{field.name}.{path}", whole
+            continue
+        other = others.get(field.name)
+        if other is None and isinstance(value, bool):
+            other = not value
+        elif other is None and isinstance(value, tuple):
+            other = tuple(not v if isinstance(v, bool) else v + 1 for v in value)
+        elif other is None:
+            other = value / 2 if isinstance(value, float) else 2 * value
+        yield field.name, dataclasses.replace(spec, **{field.name: other})
+
+
+def _on_inputs(head):
+    """The layers of the head by itself, on maps such as a backbone gives."""
+    features = {}
+    for level in range(1, 6):
+        for name in (f"C{level}", f"C{level}_depthwise", f"C{level}_project"):
+            shape = (64 // 2**level, 32 // 2**level, 4 * level)
+            features[name] = keras.Input(shape, name=name)
+    network = keras.Model(list(features.values()), head(features, 3))
+    return network.get_config()
+
+
+@pytest.mark.parametrize(
+    ("head", "part"), [(SMALL, ""), (AXIAL, "pixels")], ids=["edge", "axial"]
+)
+def test_every_field_changes_the_network(head, part):
+    head = dataclasses.replace(head, layers=(1, 1), relaxed=2)
+    plain = _on_inputs(head)
+    paths = [(path, changed) for path, changed in _fields(head) if part in path]
+    for path, changed in paths:
+        assert _on_inputs(changed) != plain, path
+    assert len(paths) > (3 if part else 20)
+
+
+def test_the_heads_for_losses_cost_less_than_the_network():
+    """The pyramid of the auxiliary head is on the coarsest level."""
+    head = dataclasses.replace(kmax.EFFICIENT, relaxed=0)
+    network = _network(head, size=(256, 256), classes=19, variant="small")
+    macs: collections.Counter = collections.Counter()
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            area = math.prod(layer.output.shape[1:3])
+            macs["semantic" in layer.name] += area * math.prod(layer.kernel.shape)
+    assert macs[True] < macs[False]

@@ -83,6 +83,41 @@ def test_targets_are_the_middle_of_each_cell():
     assert found["semantic"].tolist() == [[VOID, 5], [1, 1]]
 
 
+def test_targets_of_sides_one_more_than_a_multiple_lie_on_the_corners():
+    semantic = np.arange(25, dtype=np.int32).reshape(5, 5)
+    found = _targets(semantic, np.zeros((5, 5), np.int32), stride=4)
+    assert found["semantic"].tolist() == [[0, 4], [20, 24]]
+
+
+@pytest.mark.parametrize("side", [64, 65])
+def test_targets_are_on_the_grid_of_the_masks(side):
+    task = _task(image_size=(side, side))
+    network = task.build(num_classes=2, training=True)
+    ones = np.ones((side, side))
+    _, targets = task.preprocess(
+        _example(ones, ones), training=True, seed=tf.constant([1, 2])
+    )
+    masks = network.output["mask_logits"].shape[1:3]
+    assert tuple(targets["segments"].shape) == masks
+
+
+def test_what_no_loss_reads_is_not_in_the_network():
+    plain = dataclasses.replace(METHOD, remax=None)
+    names = [
+        set(_task(method=m).build(num_classes=2, training=True).output)
+        for m in (METHOD, plain)
+    ]
+    assert {f"aux{i}_semantic_logits" for i in (1, 2, 3)} == names[0] - names[1]
+
+
+def test_things_that_decide_must_be_there():
+    example = _example([[0]], [[0]])
+    del example["thing_ids"]
+    message = "no class of the data is a thing"
+    with pytest.raises(failures.RequestError, match=message):
+        _task(judged_by="pq_things").preprocess(example, training=False)
+
+
 def _outputs(segments, classes, count):
     """As a network gives them that is sure of these segments."""
     masks = 20.0 * np.eye(len(classes))[np.maximum(segments, 0)]
@@ -179,6 +214,10 @@ def test_data_without_instances_is_refused():
     [
         ({"judged_by": "ap"}, "judged_by 'ap': want one of pq, pq_things"),
         ({"scale_range": (2, 1)}, "want 0 < low <= high"),
+        (
+            {"image_size": (250, 250)},
+            "want sides that are multiples of 32, or one more",
+        ),
     ],
 )
 def test_settings_without_sense_are_refused(change, message):

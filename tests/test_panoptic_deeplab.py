@@ -234,7 +234,7 @@ def test_targets_read_as_outputs_are_the_segments_again():
         "center_heatmap": targets["center_heatmap"],
         "offsets": targets["offsets"],
     }
-    found = METHOD.read(outputs, size=semantic.shape, thing_ids=(1, 2))
+    found = METHOD.reader((1, 2))(outputs, semantic.shape)
     truth = panoptic.encode(semantic, instance, ignore_label=255)
     ours, theirs, areas = panoptic.shared_areas(truth, found.panoptic)
     assert len(ours) == len(theirs) == len(found.ids) == 6

@@ -9,7 +9,7 @@ these the one whose values are nearest.
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -189,6 +189,21 @@ class _Network:
         outputs = {name: node.outputs[0] for name, node in self.nodes.items()}
         self.outputs = outputs
         self._run = keras.Function([self.input], outputs)
+        self._makers = {id(out): node for node in nodes for out in node.outputs}
+
+    def reads_input(self, name: str, given: Sequence[keras.KerasTensor]) -> bool:
+        """Whether the images are needed to compute a layer beside tensors given."""
+        seen = {id(tensor) for tensor in given}
+        left = list(self.nodes[name].inputs)
+        while left:
+            tensor = left.pop()
+            if id(tensor) in seen:
+                continue
+            seen.add(id(tensor))
+            if tensor is self.input:
+                return True
+            left += self._makers[id(tensor)].inputs
+        return False
 
     def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Values by name of the layer."""
@@ -254,13 +269,11 @@ def _own_functions(
     for index, name in pairs.items():
         sources = dict.fromkeys(tensors.sources(index, set(known)))
         given = [(source, known[source]) for source in sources]
-        try:
-            function = keras.Function([t for _, t in given], network.outputs[name])
-        except ValueError:
-            # Part of it, or all, is made of what is constant in the file (learned
-            # queries), and in the network of a layer that reads the size of a batch.
+        if network.reads_input(name, [tensor for _, tensor in given]):
+            # What is constant in the file (learned queries) is made in the network by
+            # a layer that reads the size of a batch.
             given = [*given, (tensors.input.index, network.input)]
-            function = keras.Function([t for _, t in given], network.outputs[name])
+        function = keras.Function([t for _, t in given], network.outputs[name])
         functions[index] = (function, given)
     return functions
 

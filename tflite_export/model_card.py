@@ -167,6 +167,12 @@ def _limits(
 def _unknown(task: tasks_base.Task) -> Iterator[str]:
     """What becomes of things that the task was not made for."""
     detector = task.detector
+    if task.segment_reader(()) is not None:
+        yield (
+            "What is none of its classes is left out, or taken for one that looks like "
+            "it; things that are smaller than the least area in the description, too"
+        )
+        return
     if detector is None:
         yield "What is none of its classes is called one of them all the same"
         return

@@ -121,8 +121,8 @@ def _thing_ids(dataset: PanopticFolder) -> tuple[int, ...]:
     if not classes.thing_ids:
         path = pathlib.Path(dataset.data_dir).expanduser() / "classes.json"
         raise failures.DataError(
-            f'no class is a thing: write {{"classes": [...], "things": [\'car\', ...]'
-            f"}} into {path}, or set dataset.things (without things: MaskFolder)"
+            'no class is a thing: write {"classes": [...], "things": ["car", ...]} '
+            f"into {path}, or set dataset.things (without things: MaskFolder)"
         )
     return classes.thing_ids
 

@@ -18,7 +18,6 @@ from official.data import (
     tfds_source,
 )
 
-_NUMBER = "image/id"
 _PARTS = ("id", "label", "is_crowd")
 
 
@@ -81,8 +80,6 @@ class TFDSPanoptic(indexed.IndexedDataset):
         tfds_source.require_image(builder, self.map_key, field="map_key")
         _ = self.thing_ids
         keys = [self.image_key, self.map_key, self.objects_key]
-        if _NUMBER in builder.info.features:
-            keys.append(_NUMBER)
         name = tfds_source.split_name(builder, split)
         source = tfds_source.examples(builder, name, keys, name=self.name)
         return [tfds.Record(source, place, name) for place in range(len(source))]
@@ -108,17 +105,6 @@ class TFDSPanoptic(indexed.IndexedDataset):
             "semantic": semantic,
             "instance": instance,
             "image_id": image_id,
-        }
-
-    def image_numbers(self, split: str) -> dict[str, int | str]:
-        """COCO's ids of images; reads all examples of the split."""
-        records = indexed.kept_records(self, split)
-        features = tfds_source.builder(self.name, self.data_dir).info.features
-        if _NUMBER not in features:
-            return {}
-        return {
-            _image_id(record): int(record.source[record.place][_NUMBER])
-            for record in records
         }
 
 

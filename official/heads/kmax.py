@@ -40,9 +40,11 @@ class KMaX(base.PanopticHead):
         slots: N.
         relaxed: How many of the first layers have a semantic branch for ReMaX.
         semantic_width: Channels of the auxiliary semantic head and of the branches.
-        semantic_form: "separable" (a depthwise and a 1x1 convolution) or "aspp" (Chen
-            et al., 2017, https://arxiv.org/abs/1706.05587: dilations 6, 12, 18 and the
-            mean of the image), as third parties have built the branches.
+        semantic_form: "separable" (a depthwise and a 1x1 convolution on each level that
+            is used) or "aspp" (Chen et al., 2017, https://arxiv.org/abs/1706.05587:
+            dilations 6, 12, 18 and the mean of the image): for the branches as third
+            parties have built them, for the auxiliary head on the coarsest level, with
+            the two finest joined, as in DeepLab2.
         norm: Batch normalization.
     """
 
@@ -125,27 +127,61 @@ class KMaX(base.PanopticHead):
             x, levels[0], num_classes, norm=self.norm, name="masks"
         )
         outputs |= _named(answer, "")
-        outputs["semantic_logits"] = self._semantic(levels[0], num_classes, "semantic")
+        joined = self.semantic_form == "aspp"
+        level = self._joined(levels) if joined else levels[0]
+        outputs["semantic_logits"] = self._separable(level, num_classes, "semantic")
         return outputs
+
+    def _joined(self, levels: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """The pyramid of the coarsest level, and two finer ones added to it.
+
+        As in DeepLab2: the finest and the one of twice its stride, with 32 and 64
+        channels, each joined by a separable convolution.
+        """
+        x = self._projected(self._pyramid(levels[-1], "semantic"), "semantic_pyramid")
+        for number, filters in ((2, 64), (1, 32)):
+            name = f"semantic_low{number}"
+            low = convolutions.conv_norm(
+                levels[number - 1],
+                filters,
+                norm=self.norm,
+                activation="relu",
+                name=f"{name}_tap",
+            )
+            x = maps.resize(x, maps.size(low), name=f"{name}_resize")
+            x = keras.layers.Concatenate(name=f"{name}_concat")([x, low])
+            x = convolutions.depthwise_norm(
+                x, 5, norm=self.norm, activation="relu", name=f"{name}_depthwise"
+            )
+            x = self._projected(x, name)
+        return x
 
     def _semantic(
         self, level: keras.KerasTensor, num_classes: int, name: str
     ) -> keras.KerasTensor:
-        """The classes of pixels; no file has this."""
-        if self.semantic_form == "aspp":
-            x = self._pyramid(level, name)
-        else:
-            x = convolutions.depthwise_norm(
-                level, 5, norm=self.norm, activation="relu", name=f"{name}_depthwise"
-            )
-        x = convolutions.conv_norm(
+        """The classes of pixels, of a branch for ReMaX; no file has it."""
+        if self.semantic_form == "separable":
+            return self._separable(level, num_classes, name)
+        x = self._projected(self._pyramid(level, name), name)
+        return maps.classify(x, num_classes, name=f"{name}_logits")
+
+    def _separable(
+        self, level: keras.KerasTensor, num_classes: int, name: str
+    ) -> keras.KerasTensor:
+        x = convolutions.depthwise_norm(
+            level, 5, norm=self.norm, activation="relu", name=f"{name}_depthwise"
+        )
+        x = self._projected(x, name)
+        return maps.classify(x, num_classes, name=f"{name}_logits")
+
+    def _projected(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return convolutions.conv_norm(
             x,
             self.semantic_width,
             norm=self.norm,
             activation="relu",
             name=f"{name}_project",
         )
-        return maps.classify(x, num_classes, name=f"{name}_logits")
 
     def _pyramid(self, level: keras.KerasTensor, name: str) -> keras.KerasTensor:
         branches = [

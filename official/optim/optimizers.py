@@ -60,7 +60,7 @@ class Optimizer(abc.ABC):
                 total_steps=total_steps, steps_per_epoch=steps_per_epoch
             )
         )
-        spared = [variable for variable in variables if len(variable.shape) <= 1]
+        spared = [v for v in variables if not v.name.endswith("kernel")]
         optimizer.exclude_from_weight_decay(var_list=spared)
         if self.clip_norm is not None:
             clipping.clip_over_replicas(optimizer)

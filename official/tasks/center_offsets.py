@@ -2,16 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import keras
-import numpy as np
 
 from official.data import base as data_base
 from official.heads import base as heads_base
 from official.losses import center_offsets, cross_entropy
-from official.tasks import base, center_grouping, panoptic_merging, panoptic_method
+from official.tasks import base, center_grouping, panoptic_method
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -139,21 +137,6 @@ class CenterOffsets(panoptic_method.Method):
     def finish(self, network: keras.Model, *, output: str) -> keras.Model:
         del output  # there is one form
         return keras.Model(network.input, dict(network.output), name="network")
-
-    def read(
-        self,
-        outputs: Mapping[str, np.ndarray],
-        *,
-        size: base.Size,
-        thing_ids: tuple[int, ...],
-    ) -> panoptic_merging.Segments:
-        return self.merging(
-            outputs["logits"],
-            outputs["center_heatmap"],
-            outputs["offsets"],
-            size=size,
-            thing_ids=thing_ids,
-        )
 
 
 def _centers(instance: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:

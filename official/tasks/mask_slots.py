@@ -69,6 +69,7 @@ class MaskSlots(panoptic_method.Method):
         samples: Pixels of an image whose likeness is compared.
         area_power: How much more often pixels of small segments are drawn for that.
         semantic_weight: Of the auxiliary semantic head and of ReMaX's branches.
+        hardest_fraction: Share of the pixels of an image that these count.
         matching_stride: Slots and segments are compared on every so many-th row and
             column of the masks.
     """
@@ -83,6 +84,7 @@ class MaskSlots(panoptic_method.Method):
     samples: int = 1024
     area_power: float = 1.5
     semantic_weight: float = 1.0
+    hardest_fraction: float = 1.0
     matching_stride: int = 1
 
     def __post_init__(self):
@@ -102,6 +104,14 @@ class MaskSlots(panoptic_method.Method):
                 f"method MaskSlots reads masks, {type(head).__name__} gives "
                 f"{', '.join(head.needed)}: want a KMaX head"
             )
+
+    def unread(self, head: heads_base.PanopticHead) -> set[str]:
+        found = set()
+        if self.remax is None or not self.remax.remask:
+            found |= {f"{p}semantic_logits" for p in head.semantic_prefixes if p}
+        if not self.discrimination_weight:
+            found |= {f"{p}pixel_features" for p in head.prefixes}
+        return found
 
     def targets(
         self,
@@ -186,7 +196,9 @@ class MaskSlots(panoptic_method.Method):
             )
         branches = head.semantic_prefixes if remax.remask else ("",)
         found["semantic"] = losses_lib.SemanticLoss(
-            prefixes=branches, weight=self.semantic_weight
+            prefixes=branches,
+            hardest_fraction=self.hardest_fraction,
+            weight=self.semantic_weight,
         )
         return found
 

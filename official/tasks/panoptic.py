@@ -15,7 +15,7 @@ from official.data.augmentation import color_policy as color_policy_lib
 from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
 from official.ops import panoptic as panoptic_ids
-from official.tasks import base, panoptic_method
+from official.tasks import base, dense, panoptic_method
 from official.tasks import segment_reader as segment_reader_lib
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 FIGURES = ("pq", "pq_things", "pq_stuff", "mean_iou")
 _METRICS = "panoptic"
+_COARSEST = 32
+"""Stride of the coarsest maps; all strides have to fit into the sides of an image."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Panoptic(base.Task):
+class Panoptic(dense.Dense):
     """A segment for each pixel: a thing of its own, or the stuff of a class.
 
     Kirillov et al., 2019, https://arxiv.org/abs/1801.00868.
@@ -34,14 +36,6 @@ class Panoptic(base.Task):
     Attributes:
         head: Makes what the method reads.
         method: How the head is taught and read.
-        crop_size: Height and width of a training image; None is `image_size`.
-        scale_range: A training image is resized to `image_size` times a random factor
-            from this range, then cut or padded to `crop_size`.
-        flip: Mirror half of the training images.
-        brightness: Largest change, as a share of the range of pixel values.
-        contrast: Largest change of the factor 1.
-        saturation: Largest change of the factor 1.
-        hue: Largest turn, as a share of the circle.
         color_policy: What kMaX-DeepLab does to colors, or None.
         copy_paste: Puts segments of one training image into another, or None; only for
             the method of mask slots.
@@ -50,27 +44,24 @@ class Panoptic(base.Task):
 
     head: heads_base.PanopticHead
     method: panoptic_method.Method
-    crop_size: base.Size | None = None
-    scale_range: tuple[float, float] = (0.5, 2.0)
-    flip: bool = True
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
     color_policy: color_policy_lib.ColorPolicy | None = None
     copy_paste: copy_paste_lib.CopyPaste | None = None
     judged_by: str = "pq"
 
     def __post_init__(self):
         super().__post_init__()
-        low, high = self.scale_range
-        if not 0 < low <= high:
-            raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
         if self.judged_by not in FIGURES:
             raise ValueError(
                 f"judged_by {self.judged_by!r}: want one of {', '.join(FIGURES)}"
             )
         self.method.require(self.head)
+        for name in ("image_size", "crop_size"):
+            size = getattr(self, name)
+            if size is not None and any(s % _COARSEST not in (0, 1) for s in size):
+                raise ValueError(
+                    f"{name} {size}: want sides that are multiples of {_COARSEST}, or "
+                    "one more"
+                )
         if self.copy_paste is not None and "mask_logits" not in self.head.needed:
             raise ValueError("copy_paste: only for mask slots, want None here")
 
@@ -87,17 +78,16 @@ class Panoptic(base.Task):
         self.require_form(output)
         return self.method.finish(network, output=output)
 
-    def _size(self, training: bool) -> base.Size:
-        chosen = self.crop_size if training else None
-        return self.scaled(chosen or self.image_size)
-
     def build(self, *, num_classes: int, training: bool) -> keras.Model:
-        images = keras.Input((*self._size(training), 3), name="images", dtype="float32")
+        size = self.input_size(training=training)
+        images = keras.Input((*size, 3), name="images", dtype="float32")
         features = self.backbone(self.normalized(images))
         outputs = self.head(features, num_classes)
+        # What nothing reads is not in the graph.
+        left_out = self.method.unread(self.head)
         if not training:
-            # Nothing of what only losses use is in the graph.
-            outputs = {name: outputs[name] for name in self.head.needed}
+            left_out = set(outputs) - set(self.head.needed)
+        outputs = {n: value for n, value in outputs.items() if n not in left_out}
         return keras.Model(images, outputs, name="panoptic")
 
     def preprocess(
@@ -115,11 +105,17 @@ class Panoptic(base.Task):
                 "the examples of the data set have no instances of things: choose a "
                 "data set for panoptic segmentation"
             )
+        if self.judged_by == "pq_things" and "thing_ids" not in example:
+            raise failures.RequestError(
+                "task.judged_by = 'pq_things', but no class of the data is a thing: "
+                "say which are (dataset.things, or isthing in the file), or set "
+                "task.judged_by = 'pq'"
+            )
         # Without any things all classes are stuff.
         things = example.get("thing_ids", np.zeros((0,), np.int32))
         if training:
             return self._augment(example, things, seed)
-        image = transforms.resize(example["image"], self._size(training=False))
+        image = transforms.resize(example["image"], self.input_size(training=False))
         targets = {name: example[name] for name in ("semantic", "instance")} | {
             "size": tf.shape(example["semantic"]),
             "thing_ids": tf.convert_to_tensor(things),
@@ -132,22 +128,9 @@ class Panoptic(base.Task):
     ) -> tuple["tf.Tensor", base.Targets]:
         import tensorflow as tf
 
-        image, labels = transforms.random_scale_crop(
+        image, labels = self.augmented(
             example["image"],
             panoptic_transforms.pack(example["semantic"], example["instance"]),
-            base_size=self.scaled(self.image_size),
-            scale_range=self.scale_range,
-            crop_size=self._size(training=True),
-            seed=seed,
-        )
-        if self.flip:
-            image, labels = transforms.random_flip(image, labels, seed=seed)
-        image = transforms.color_jitter(
-            image,
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-            hue=self.hue,
             seed=seed,
         )
         if self.color_policy is not None:

@@ -29,6 +29,11 @@ class Method(abc.ABC):
     def output_forms(self) -> tuple[str, ...]:
         """What a file can give; of `official.export_spec.OUTPUTS`."""
 
+    def unread(self, head: heads_base.PanopticHead) -> set[str]:
+        """Names of outputs that neither losses nor files read."""
+        del head
+        return set()
+
     @abc.abstractmethod
     def require(self, head: heads_base.PanopticHead) -> None:
         """Raises a ValueError if this is not the method for a head."""
@@ -76,5 +81,10 @@ class Method(abc.ABC):
 
 
 def subsampled(labels: "tf.Tensor", stride: int) -> "tf.Tensor":
-    """A label map at a stride: the pixel in the middle of each cell."""
-    return labels[stride // 2 :: stride, stride // 2 :: stride]
+    """A label map on the grid of maps at a stride, see `official.ops.segments`.
+
+    Of sides that are multiples the pixel in the middle of each cell; of those that are
+    one more than a multiple every so many-th from the first.
+    """
+    rows, columns = (0 if side % stride == 1 else stride // 2 for side in labels.shape)
+    return labels[rows::stride, columns::stride]

@@ -14,26 +14,18 @@ from official.data import transforms
 from official.heads import base as heads_base
 from official.losses import cross_entropy
 from official.metrics import mean_iou
-from official.tasks import base
+from official.tasks import base, dense
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Segmentation(base.Task):
+class Segmentation(dense.Dense):
     """A class for each pixel.
 
     Attributes:
         head: Makes "logits" from features.
-        crop_size: Height and width of a training image; None is `image_size`.
-        scale_range: A training image is resized to `image_size` times a random factor
-            from this range, then cut or padded to `crop_size`.
-        flip: Mirror half of the training images.
-        brightness: Largest change, as a share of the range of pixel values.
-        contrast: Largest change of the factor 1.
-        saturation: Largest change of the factor 1.
-        hue: Largest turn, as a share of the circle.
         loss_stride: Labels are subsampled by this for the loss, which saves the
             resize of the logits to full resolution.
         class_weights: A factor for each class in the loss, or None.
@@ -41,22 +33,12 @@ class Segmentation(base.Task):
     """
 
     head: heads_base.Head
-    crop_size: base.Size | None = None
-    scale_range: tuple[float, float] = (0.5, 2.0)
-    flip: bool = True
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
     loss_stride: int = 1
     class_weights: tuple[float, ...] | None = None
     hardest_fraction: float = 1.0
 
     def __post_init__(self):
         super().__post_init__()
-        low, high = self.scale_range
-        if not 0 < low <= high:
-            raise ValueError(f"scale_range {self.scale_range}: want 0 < low <= high")
         if not 0 < self.hardest_fraction <= 1:
             raise ValueError(f"hardest_fraction {self.hardest_fraction}: want (0, 1]")
         if self.loss_stride < 1:
@@ -72,44 +54,24 @@ class Segmentation(base.Task):
                 f"task.class_weights has {len(self.class_weights)} values, "
                 f"the data set has {num_classes} classes"
             )
-        size = self._training_size() if training else self.scaled(self.image_size)
+        size = self.input_size(training=training)
         images = keras.Input((*size, 3), name="images", dtype="float32")
         features = self.backbone(self.normalized(images))
         outputs = self.head(features, num_classes)
         return keras.Model(images, outputs, name="segmenter")
-
-    def _training_size(self) -> base.Size:
-        return self.scaled(self.crop_size or self.image_size)
 
     def preprocess(
         self, example: data_base.Example, *, training: bool, seed: Any = None
     ) -> tuple["tf.Tensor", base.Targets]:
         if training:
             return self._augment(example, seed)
-        image = transforms.resize(example["image"], self.scaled(self.image_size))
+        image = transforms.resize(example["image"], self.input_size(training=False))
         return image, {"semantic": example["semantic"], "size": _size(example)}
 
     def _augment(
         self, example: data_base.Example, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:
-        image, labels = transforms.random_scale_crop(
-            example["image"],
-            example["semantic"],
-            base_size=self.scaled(self.image_size),
-            scale_range=self.scale_range,
-            crop_size=self._training_size(),
-            seed=seed,
-        )
-        if self.flip:
-            image, labels = transforms.random_flip(image, labels, seed=seed)
-        image = transforms.color_jitter(
-            image,
-            brightness=self.brightness,
-            contrast=self.contrast,
-            saturation=self.saturation,
-            hue=self.hue,
-            seed=seed,
-        )
+        image, labels = self.augmented(example["image"], example["semantic"], seed=seed)
         stride = self.loss_stride
         return image, {"semantic": labels[stride // 2 :: stride, stride // 2 :: stride]}
 

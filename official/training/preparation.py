@@ -147,6 +147,12 @@ def _initialize(
                 "trained: set init_from, or train all with "
                 '--set "fine_tuning = @FineTuning()"'
             )
+        elif experiment.fine_tuning.backbone_rate < 1:
+            terminal.console.print(
+                "warning: the backbone starts from random weights and learns at "
+                f"{experiment.fine_tuning.backbone_rate:g} times the learning rate: "
+                'set init_from, or --set "fine_tuning.backbone_rate = 1.0"'
+            )
         return {}
     transfer = initialize.initialize(
         network, experiment.task.backbone, experiment.init_from
