@@ -101,7 +101,10 @@ print("trained")
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="wants jax")
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None,
+    reason="JAX is optional and not installed here: pip install jax",
+)
 def test_networks_train_on_jax_where_there_is_no_tensorflow(root):
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],

@@ -48,7 +48,10 @@ print(*values)
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="wants jax")
+@pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None,
+    reason="JAX is optional and not installed here: pip install jax",
+)
 def test_panoptic_losses_on_jax_are_those_on_tensorflow(root):
     from panoptic_outputs import SIZES, drawn
 
