@@ -39,6 +39,10 @@ class Interrupted(Failure):
     exit_status: ClassVar[int] = 4
 
 
+_AGAIN = 2.0
+"""Seconds after which an interruption is raised again if the command goes on."""
+
+
 def run(command: Callable[[], None], *, debug: bool) -> int:
     """Runs a command; returns its exit status and prints one line if it failed.
 
@@ -46,10 +50,12 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
         command: Raises a `Failure` where it cannot go on.
         debug: Print tracebacks.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     try:
         command()
     except KeyboardInterrupt as interrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         return _report(str(interrupt) or "interrupted", Interrupted.exit_status, debug)
     except Failure as failure:
         return _report(str(failure), failure.exit_status, debug)
@@ -66,9 +72,12 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
     return 0
 
 
-def _terminate(number: int, frame: Any) -> None:
-    del number, frame
-    raise KeyboardInterrupt("terminated")
+def _interrupt(number: int, frame: Any) -> None:
+    del frame
+    # Python drops what is raised while an object is cleared away, and TensorFlow's
+    # converter clears away a lot: so it is raised once more.
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    raise KeyboardInterrupt("terminated" if number == signal.SIGTERM else "")
 
 
 def _report(line: str, status: int, debug: bool) -> int:

@@ -1,0 +1,45 @@
+"""How commands end that are stopped from outside."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SWALLOWED = """
+import time
+from official import failures
+
+class Slow:
+    def __del__(self):
+        print("clearing", flush=True)
+        time.sleep(2)
+
+def command():
+    Slow()
+    time.sleep(60)
+
+raise SystemExit(failures.run(command, debug=False))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [(signal.SIGINT, "error: interrupted"), (signal.SIGTERM, "error: ")],
+)
+def test_an_interruption_that_python_drops_is_raised_again(root, number, line):
+    child = subprocess.Popen(
+        [sys.executable, "-c", SWALLOWED],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout.readline() == "clearing\n"
+    child.send_signal(number)
+    began = time.monotonic()
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == 4
+    assert time.monotonic() - began < 20
+    assert line in said.splitlines()[-1]
