@@ -6,6 +6,7 @@ compressed, as readers expect it.
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,19 @@ from ai_edge_litert import schema_py_generated as schema
 _MOST_BYTES = 1 << 22
 _MOST_FILES = 16
 _MOST_ENTRIES = 100
+
+DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What `zipfile` raises of an archive that is absent, or whose offsets or names
+are forged."""
 
 
 def attach(
@@ -66,9 +80,8 @@ def files(content: bytes, names: Sequence[str]) -> dict[str, bytes]:
     """Files of these names behind a model, which may come from anyone.
 
     Raises:
-        ValueError: If they are many or large.
-        LookupError: If one is not there.
-        Also what `zipfile` raises of an archive that is damaged or absent.
+        One of `DAMAGE`: If they are many or large, one is not there, or the archive is
+            damaged or absent.
     """
     if not names:
         return {}
@@ -81,6 +94,25 @@ def files(content: bytes, names: Sequence[str]) -> dict[str, bytes]:
                 found[name] = file.read(_MOST_BYTES + 1)
             if len(found[name]) > _MOST_BYTES:
                 raise ValueError(f"{name} has more than {_MOST_BYTES} bytes")
+    return found
+
+
+def texts(content: bytes) -> list[bytes]:
+    """What is behind a model, which may come from anyone, under names in ".txt".
+
+    Of many the first; what is large is left out.
+
+    Raises:
+        One of `DAMAGE`: If the archive is damaged or absent.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = [x for x in archive.infolist() if x.filename.lower().endswith(".txt")]
+        found = []
+        for entry in entries[:_MOST_FILES]:
+            if entry.file_size <= _MOST_BYTES:
+                # The size that an entry claims is forged in a bomb: no more is read.
+                with archive.open(entry) as file:
+                    found.append(file.read(_MOST_BYTES))
     return found
 
 
