@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+from typing import TYPE_CHECKING
 
 from official import atomic, bindings, failures
 from official import experiment as experiment_lib
@@ -20,7 +21,18 @@ from official.report import (
     terminal,
 )
 from official.tasks import evaluation
-from official.training import checkpoints, preparation, rehearsal, session
+from official.training import (
+    checkpoints,
+    preparation,
+    rehearsal,
+    session,
+    trainable,
+    workers,
+)
+from official.training import strategy as strategies
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Fields in which a continued run may differ from how it was started.
 MAY_CHANGE = (
@@ -53,17 +65,37 @@ def run(
         RunError: If the training fails.
         Interrupted: If a signal ended it; a checkpoint is kept.
     """
+    # Before anything else of TensorFlow, where several hosts take part.
+    strategy = strategies.connect(experiment.trainer.strategy)
+    chief = workers.is_chief(strategy)
+    terminal.console.quiet = not chief
     if dry_run:
         terminal.console.print(_summary(experiment, name, run_dir))
         rehearsal.run(experiment)
         return
     _require_usable(run_dir)
     goes_on = not overwrite and checkpoints.newest(run_dir) is not None
+    _require_one_folder(goes_on, run_dir, strategy)
     if goes_on:
         _refuse_another(experiment, run_dir)
     if not evaluate_only:
         _train(experiment, name, run_dir, goes_on=goes_on)
-    _evaluate(experiment, name, run_dir)
+    if chief:
+        _evaluate(experiment, name, run_dir)
+
+
+def _require_one_folder(
+    goes_on: bool, run_dir: pathlib.Path, strategy: "tf.distribute.Strategy"
+) -> None:
+    """All hosts have to go on from the checkpoint that the chief goes on from."""
+    of_chief = workers.of_chief({"goes_on": float(goes_on)}, strategy)["goes_on"]
+    if goes_on != bool(of_chief):
+        there, here = ("a", "no") if of_chief else ("no", "a")
+        raise failures.RequestError(
+            f"{run_dir}: the first host finds {there} checkpoint there, host "
+            f"{workers.number(strategy)} finds {here} one: give a --run_dir on a file "
+            "system that all hosts share"
+        )
 
 
 def _require_usable(run_dir: pathlib.Path) -> None:
@@ -93,6 +125,22 @@ def _train(
     if held is not None:
         terminal.console.print(held)
     model = preparation.model(experiment, fresh=not goes_on)
+    strategy = strategies.connect(experiment.trainer.strategy)
+    if workers.is_chief(strategy):
+        _begin(experiment, name, run_dir, model, goes_on=goes_on)
+    workers.any_of(False, strategy)  # nobody reads the folder before it is cleared
+    session.train(experiment, run_dir, model)
+
+
+def _begin(
+    experiment: experiment_lib.Experiment,
+    name: str,
+    run_dir: pathlib.Path,
+    model: trainable.Trainable,
+    *,
+    goes_on: bool,
+) -> None:
+    """Writes what the run folder has from the start."""
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)
     atomic.write(run_dir / experiment_lib.CONFIG, experiment_lib.dump(experiment, name))
@@ -104,7 +152,6 @@ def _train(
         session.training_batches(experiment, start_step=0),
         run_dir / "predictions",
     )
-    session.train(experiment, run_dir, model)
 
 
 def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:

@@ -20,12 +20,16 @@ class TwoConvolutions(backbones_base.Backbone):
 
     filters: int = 8
     dropout: float = 0.1
+    synchronized: bool = False
 
     def __call__(self, images):
         x = keras.layers.Conv2D(
             self.filters, 3, strides=4, padding="same", use_bias=False, name="conv"
         )(images)
-        x = keras.layers.BatchNormalization(momentum=0.8, name="norm")(x)
+        norm = keras.layers.BatchNormalization(
+            momentum=0.8, synchronized=self.synchronized, name="norm"
+        )
+        x = norm(x)
         x = keras.layers.ReLU(name="relu")(x)
         return {"C2": keras.layers.Dropout(self.dropout, name="dropout")(x)}
 

@@ -30,7 +30,7 @@ as any other's, and what is learned or judged of single things leaves the pixel 
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ IGNORE_LABEL = 255
 
 Example = dict[str, Any]
 Color = tuple[int, int, int]
+Keep = Callable[["tf.Tensor"], "tf.Tensor"]
+"""Of a position (int64) whether it is wanted."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ class Dataset(abc.ABC):
         start: int = 0,
         cache: bool = False,
         limit: int | None = None,
+        keep: Keep | None = None,
     ) -> "tf.data.Dataset":
         """Decoded, unbatched examples.
 
@@ -100,6 +103,8 @@ class Dataset(abc.ABC):
                 in the middle of a pass.
             cache: Keep decoded examples in memory.
             limit: Use only this many examples, the first in the order of the source.
+            keep: Leaves out the positions of the stream for which it is false, if
+                possible without reading them.
 
         Raises:
             failures.DataError: As `size`.

@@ -65,6 +65,7 @@ class IndexedDataset(base.Dataset):
         start: int = 0,
         cache: bool = False,
         limit: int | None = None,
+        keep: base.Keep | None = None,
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
@@ -98,7 +99,10 @@ class IndexedDataset(base.Dataset):
             return {**dict(zip(keys, values, strict=True)), "position": position}
 
         end = len(records) if seed is None else _ENDLESS
-        return tf.data.Dataset.range(start, end).map(
+        positions = tf.data.Dataset.range(start, end)
+        if keep is not None:
+            positions = positions.filter(keep)
+        return positions.map(
             element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 

@@ -54,6 +54,21 @@ class Input:
         return size if self.limit is None else min(size, self.limit)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Share:
+    """The part of every batch that one of several hosts feeds.
+
+    Attributes:
+        number: Of the host, from 0.
+        hosts: That share a batch evenly.
+        replicas: Of this host, each of which takes an element of the dataset.
+    """
+
+    number: int
+    hosts: int
+    replicas: int
+
+
 def training_batches(
     dataset: base.Dataset,
     source: Input,
@@ -61,7 +76,9 @@ def training_batches(
     *,
     seed: int,
     mix: Mix | None = None,
+    whole: bool = True,
     start_step: int = 0,
+    share: Share | None = None,
 ) -> "tf.data.Dataset":
     """Endless `(images, targets)`, the same whenever and wherever it is asked for.
 
@@ -70,8 +87,12 @@ def training_batches(
     `seed` and k.
 
     Args:
-        mix: What is done to a whole batch; None does nothing.
+        mix: What is done to a batch; None does nothing.
+        whole: `mix` has to see a whole batch; else a part of one will do.
         start_step: Number of the first batch, for a run that goes on.
+        share: Give only this host's part of each batch, in elements for one replica
+            each; the parts of all hosts together are the batch. Other examples are not
+            read, unless `mix` has to see them.
 
     Raises:
         failures.DataError: If the data is missing or faulty; an error met later arrives
@@ -86,15 +107,47 @@ def training_batches(
         own_seed = fold(tf.constant(words), example["position"])
         return preprocess(example, training=True, seed=own_seed)
 
+    size, keep = source.batch_size, None
+    whole = whole and mix is not None
+    if share is not None and not whole:
+        size //= share.hosts
+        keep = functools.partial(_is_own, share, size)
     examples = _examples(
-        dataset, source, seed=seed, start=start_step * source.batch_size
+        dataset, source, seed=seed, start=start_step * source.batch_size, keep=keep
     )
-    batches = _mapped(examples, augment).batch(source.batch_size, drop_remainder=True)
+    batches = _mapped(examples, augment).batch(size, drop_remainder=True)
     if mix is not None:
         batch_seed = fold(tf.constant(words), _BATCHES)
         mixed = functools.partial(_mixed, mix, batch_seed)
         batches = _mapped(batches.enumerate(start_step), mixed)
+    if share is not None:
+        batches = _divided(batches, share, whole=whole)
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _is_own(share: Share, size: int, position: "tf.Tensor") -> "tf.Tensor":
+    """Whether a position lies in the part of its batch, `size` examples, of a host."""
+    return position % (size * share.hosts) // size == share.number
+
+
+def _divided(
+    batches: "tf.data.Dataset", share: Share, *, whole: bool
+) -> "tf.data.Dataset":
+    """Elements for the replicas of a host, of whole batches or of its parts of them."""
+    import tensorflow as tf
+
+    parts = share.replicas * share.hosts if whole else share.replicas
+    first = share.replicas * share.number if whole else 0
+
+    def divide(*batch: Any) -> "tf.data.Dataset":
+        def own(value: "tf.Tensor") -> "tf.Tensor":
+            length, *others = value.shape
+            rows = tf.reshape(value, [parts, length // parts, *others])
+            return rows[first : first + share.replicas]
+
+        return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(own, batch))
+
+    return batches.flat_map(divide)
 
 
 def evaluation_batches(
@@ -172,11 +225,21 @@ def _mixed(
 
 
 def _examples(
-    dataset: base.Dataset, source: Input, *, seed: int | None = None, start: int = 0
+    dataset: base.Dataset,
+    source: Input,
+    *,
+    seed: int | None = None,
+    start: int = 0,
+    keep: base.Keep | None = None,
 ) -> "tf.data.Dataset":
     """The examples of a source, their labels within the classes."""
     examples = dataset.load(
-        source.split, seed=seed, start=start, cache=source.cache, limit=source.limit
+        source.split,
+        seed=seed,
+        start=start,
+        cache=source.cache,
+        limit=source.limit,
+        keep=keep,
     )
     for key, check in _CHECKS.items():
         if key in examples.element_spec:

@@ -80,12 +80,17 @@ class WithUnlabeled(base.Dataset):
         start: int = 0,
         cache: bool = False,
         limit: int | None = None,
+        keep: base.Keep | None = None,
     ) -> "tf.data.Dataset":
         if split != self.split:
             return self.labeled.load(
-                split, seed=seed, start=start, cache=cache, limit=limit
+                split, seed=seed, start=start, cache=cache, limit=limit, keep=keep
             )
-        return self._mixed(seed=seed, start=start, cache=cache, limit=limit)
+        mixed = self._mixed(seed=seed, start=start, cache=cache, limit=limit)
+        if keep is None:
+            return mixed
+        # The streams of both have to go on in step, so that all are read.
+        return mixed.filter(lambda example: keep(example["position"]))
 
     def pick(self, split: str, indices: Sequence[int]) -> Iterable[base.Example]:
         if split != self.split:

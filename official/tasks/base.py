@@ -160,6 +160,11 @@ class Task(abc.ABC):
         """What part of a photograph evaluation resizes, in words for apps."""
         return "the whole image, its aspect ratio not kept"
 
+    @property
+    def mixes(self) -> bool:
+        """Whether `mix` makes an example of several: then it sees a whole batch."""
+        return False
+
     def mix(
         self, images: "tf.Tensor", targets: Targets, *, seed: Any
     ) -> tuple["tf.Tensor", Targets]:

@@ -203,6 +203,10 @@ class Classification(base.Task):
         )
         return augmentation_base.apply(self.augmentations, image, seed=seed)
 
+    @property
+    def mixes(self) -> bool:
+        return self.mixing is not None
+
     def mix(
         self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:

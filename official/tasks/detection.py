@@ -252,6 +252,10 @@ class Detection(base.Task):
             "box_classes": tf.ensure_shape(classes, (self.max_boxes,)),
         }
 
+    @property
+    def mixes(self) -> bool:
+        return self.mosaic is not None
+
     def mix(
         self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:

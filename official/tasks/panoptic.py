@@ -141,6 +141,10 @@ class Panoptic(dense.Dense):
         )
         return image, targets | {"thing_ids": tf.convert_to_tensor(things)}
 
+    @property
+    def mixes(self) -> bool:
+        return self.copy_paste is not None
+
     def mix(
         self, images: "tf.Tensor", targets: base.Targets, *, seed: Any
     ) -> tuple["tf.Tensor", base.Targets]:

@@ -7,7 +7,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,7 +16,10 @@ from keras import ops
 from official import failures
 from official.quantization import scheme as scheme_lib
 from official.report import history
-from official.training import checkpoints, fine_tuning
+from official.training import checkpoints, fine_tuning, workers
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Guard(keras.callbacks.Callback):
@@ -27,6 +30,7 @@ class Guard(keras.callbacks.Callback):
     Args:
         run_dir: Run folder.
         state: How far the training is; replaced as it goes on.
+        strategy: Of several processes the chief saves, and a signal to one ends all.
         steps_per_epoch: Steps of a whole epoch.
         every: Steps between checkpoints within an epoch.
 
@@ -39,6 +43,7 @@ class Guard(keras.callbacks.Callback):
         run_dir: pathlib.Path,
         state: checkpoints.State,
         *,
+        strategy: "tf.distribute.Strategy",
         steps_per_epoch: int,
         every: int,
     ):
@@ -46,6 +51,7 @@ class Guard(keras.callbacks.Callback):
         self.run_dir = run_dir
         self.state = state
         self.statistics: dict[str, np.ndarray] = {}
+        self._strategy = strategy
         self._steps_per_epoch = steps_per_epoch
         self._every = every
         self._signal: int | None = None
@@ -79,9 +85,10 @@ class Guard(keras.callbacks.Callback):
             )
         if self.state.step % self._steps_per_epoch == 0:
             return  # the epoch's end saves, after its evaluation
-        if self._signal is not None or self.state.step % self._every == 0:
+        asked = workers.any_of(self._signal is not None, self._strategy)
+        if asked or self.state.step % self._every == 0:
             self.save("last")
-        self.stop_if_asked()
+        self._stop_if(asked)
 
     def _kept(self) -> str:
         file = checkpoints.newest(self.run_dir)
@@ -93,14 +100,19 @@ class Guard(keras.callbacks.Callback):
         Raises:
             Interrupted: Names the step whose checkpoint is kept.
         """
-        if self._signal is not None:
+        self._stop_if(workers.any_of(self._signal is not None, self._strategy))
+
+    def _stop_if(self, asked: bool) -> None:
+        if asked:
+            by = signal.Signals(self._signal).name if self._signal else "another host"
             raise failures.Interrupted(
-                f"interrupted ({signal.Signals(self._signal).name}) at step "
-                f"{self.state.step}: "
+                f"interrupted ({by}) at step {self.state.step}: "
                 f"checkpoint kept in {self.run_dir}; the same command resumes"
             )
 
     def save(self, which: str) -> None:
+        if not workers.is_chief(self._strategy):
+            return
         checkpoints.save(
             checkpoints.path(self.run_dir, which),
             network=self.model.network,

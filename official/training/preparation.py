@@ -9,6 +9,7 @@ import keras
 from official import failures
 from official.report import terminal
 from official.training import fine_tuning, networks, teacher, trainable
+from official.training import strategy as strategies
 from official.weights import initialize
 from tflite_export.targets import base as targets
 
@@ -43,7 +44,7 @@ def model(
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-    strategy = trainer.strategy.create()
+    strategy = strategies.connect(trainer.strategy)
     if experiment.train.batch_size % strategy.num_replicas_in_sync:
         raise failures.RequestError(
             f"train.batch_size = {experiment.train.batch_size} does not divide by the "

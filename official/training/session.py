@@ -18,9 +18,13 @@ from official.training import (
     preparation,
     statistics,
     trainable,
+    workers,
 )
+from official.training import strategy as strategies
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from official import experiment as experiment_lib
 
 
@@ -66,6 +70,8 @@ def _save_untrained(
     run_dir: pathlib.Path, model: trainable.Trainable, state: checkpoints.State
 ) -> None:
     """The checkpoints of a training without steps: the weights it would start from."""
+    if not workers.is_chief(model.distribute_strategy):
+        return
     for which in ("last", "best"):
         checkpoints.save(
             checkpoints.path(run_dir, which),
@@ -75,16 +81,46 @@ def _save_untrained(
         )
 
 
-def training_batches(experiment: "experiment_lib.Experiment", *, start_step: int):
-    """Endless batches of the training split, from a step on."""
+def training_batches(
+    experiment: "experiment_lib.Experiment",
+    *,
+    start_step: int,
+    share: pipeline.Share | None = None,
+) -> "tf.data.Dataset":
+    """Endless batches of the training split, or a host's share of them, from a step."""
     return pipeline.training_batches(
         experiment.dataset,
         experiment.train,
         experiment.task.preprocess,
         mix=experiment.task.mix,
+        whole=experiment.task.mixes,
         seed=experiment.seed,
         start_step=start_step,
+        share=share,
     )
+
+
+def _fed(
+    experiment: "experiment_lib.Experiment",
+    strategy: "tf.distribute.Strategy",
+    *,
+    start_step: int,
+) -> Any:
+    """The training batches as `fit` wants them under a strategy."""
+    # Of one process `fit` divides the batches among the replicas.
+    if workers.count(strategy) == 1:
+        return training_batches(experiment, start_step=start_step)
+
+    def of_host(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
+        hosts = context.num_input_pipelines
+        share = pipeline.Share(
+            number=context.input_pipeline_id,
+            hosts=hosts,
+            replicas=context.num_replicas_in_sync // hosts,
+        )
+        return training_batches(experiment, start_step=start_step, share=share)
+
+    return strategy.distribute_datasets_from_function(of_host)
 
 
 def evaluation_batches(
@@ -123,9 +159,15 @@ def _fit(
     trainer, steps = experiment.trainer, preparation.steps_per_epoch(experiment)
     total = preparation.total_steps(experiment)
     done = state.step - state.epoch * steps
+    strategy = strategies.connect(trainer.strategy)
     guard = callbacks.Guard(
-        run_dir, state, steps_per_epoch=steps, every=trainer.checkpoint_steps
+        run_dir,
+        state,
+        strategy=strategy,
+        steps_per_epoch=steps,
+        every=trainer.checkpoint_steps,
     )
+    chief = workers.is_chief(strategy)
     progress = terminal.Progress(
         epochs=trainer.epochs,
         steps_per_epoch=steps,
@@ -143,17 +185,21 @@ def _fit(
             epochs=trainer.epochs,
         ),
         progress,
-        callbacks.History(run_dir, done=state.epoch),
+        *([callbacks.History(run_dir, done=state.epoch)] if chief else []),
         callbacks.Finish(
             guard, metric=f"val_{experiment.task.metric}", patience=trainer.patience
         ),
     ]
-    batches = training_batches(experiment, start_step=state.step)
+    batches = _fed(experiment, strategy, start_step=state.step)
     # An epoch that was interrupted is finished first, as an epoch with fewer steps.
     first = state.epoch + 1 if done else state.epoch
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)
     try:
-        with errors.clear(), guard.minding_signals():
+        with (
+            workers.minding_others(strategy, run_dir),
+            errors.clear(),
+            guard.minding_signals(),
+        ):
             if done:
                 fit(
                     batches,
@@ -167,7 +213,7 @@ def _fit(
                     network=model.network,
                     optimizer=model.optimizer,
                 )
-                batches = training_batches(experiment, start_step=first * steps)
+                batches = _fed(experiment, strategy, start_step=first * steps)
             stalled = guard.state.stalled(trainer.patience)
             if first < trainer.epochs and not stalled:
                 fit(
@@ -191,6 +237,7 @@ def _evaluator(
         experiment, batches=experiment.trainer.evaluate_batches
     )
     reestimation = _reestimation(experiment)
+    strategy = strategies.connect(experiment.trainer.strategy)
 
     def evaluate(epoch: int) -> dict[str, float]:
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
@@ -205,7 +252,7 @@ def _evaluator(
             batches,
             class_names=experiment.dataset.class_names,
         )
-        return result["Keras"].metrics
+        return workers.of_chief(result["Keras"].metrics, strategy)
 
     return evaluate
 

@@ -2,12 +2,17 @@
 
 import abc
 import dataclasses
-from typing import TYPE_CHECKING
+import functools
+import json
+import os
+from typing import TYPE_CHECKING, Any
 
 from official import failures
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+CLUSTERS = ("TF_CONFIG", "slurm")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,3 +58,110 @@ class Mirrored(Strategy):
                 f"(there is {', '.join(known)})"
             )
         return tf.distribute.MirroredStrategy(self.devices or None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiWorker(Strategy):
+    """Every GPU of several hosts; the same command runs on each of them.
+
+    The first host, the *chief*, writes the run folder, which all must see when a run
+    is continued.
+
+    Attributes:
+        cluster: Where the hosts are named: "TF_CONFIG" (the environment variable of
+            that name) or "slurm" (the variables of a Slurm job step).
+        port: Of the first process on each host; only for "slurm".
+    """
+
+    cluster: str = "TF_CONFIG"
+    port: int = 8888
+
+    def __post_init__(self):
+        if self.cluster not in CLUSTERS:
+            raise ValueError(f"cluster {self.cluster!r}: want one of {CLUSTERS}")
+
+    def create(self) -> "tf.distribute.Strategy":
+        import tensorflow as tf
+
+        resolvers = tf.distribute.cluster_resolver
+        if self.cluster == "slurm":
+            if "SLURM_PROCID" not in os.environ:
+                raise failures.RequestError(
+                    "trainer.strategy.cluster = 'slurm', but this is no job step of "
+                    "Slurm (SLURM_PROCID is not set): start the command with srun"
+                )
+            resolver = resolvers.SlurmClusterResolver(port_base=self.port)
+        else:
+            _require_cluster(os.environ.get("TF_CONFIG", ""))
+            resolver = resolvers.TFConfigClusterResolver()
+        options = tf.distribute.experimental.CommunicationOptions()
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            cluster_resolver=resolver, communication_options=options
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TPU(Strategy):
+    """Every core of a Cloud TPU, a slice of several hosts included.
+
+    Attributes:
+        address: Name of the TPU, its gRPC address, or "local" on a TPU's own host.
+    """
+
+    address: str = "local"
+
+    def create(self) -> "tf.distribute.Strategy":
+        import tensorflow as tf
+
+        resolvers = tf.distribute.cluster_resolver
+        try:
+            resolver = resolvers.TPUClusterResolver(tpu=self.address)
+            tf.config.experimental_connect_to_cluster(resolver)
+            tf.tpu.experimental.initialize_tpu_system(resolver)
+        except (ValueError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise failures.RequestError(
+                f"trainer.strategy.address = {self.address!r}: no TPU answers "
+                f"({reason}); give its name or grpc://ADDRESS:8470, or 'local' on its "
+                "own host"
+            ) from error
+        return tf.distribute.TPUStrategy(resolver)
+
+
+@functools.lru_cache(maxsize=1)
+def connect(spec: Strategy) -> "tf.distribute.Strategy":
+    """The strategy of a spec, the same at each call.
+
+    Where several hosts take part it has to come before anything else of TensorFlow.
+
+    Raises:
+        RequestError: If the devices or hosts that it names are not there.
+    """
+    return spec.create()
+
+
+def _require_cluster(text: str) -> None:
+    """Refuses a TF_CONFIG that TensorFlow would wait for, or misread, for ever."""
+    example = (
+        'TF_CONFIG=\'{"cluster": {"worker": ["host0:8888", "host1:8888"]}, "task": '
+        '{"type": "worker", "index": 0}}\''
+    )
+    if not text:
+        raise failures.RequestError(
+            f"TF_CONFIG is not set: on each host, with its own index, set {example}"
+        )
+    try:
+        found: Any = json.loads(text)
+        task = found["task"]
+        hosts = found["cluster"][task["type"]]
+        fits = 0 <= int(task["index"]) < len(hosts)
+    except (ValueError, LookupError, TypeError) as error:
+        raise failures.RequestError(
+            f"TF_CONFIG = {text!r} cannot be read ({type(error).__name__}); want for "
+            f"example {example}"
+        ) from error
+    if not fits:
+        raise failures.RequestError(
+            f"TF_CONFIG: index {task['index']} of {len(hosts)} {task['type']}s; want "
+            f"from 0 to {len(hosts) - 1}"
+        )

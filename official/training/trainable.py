@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from official.training import workers
+
 
 class Trainable(keras.Model):
     """Calls every loss with all targets and all outputs; minimises their sum.
@@ -66,6 +68,44 @@ class Trainable(keras.Model):
         for penalty in self.losses:
             total = total + self._aggregate_additional_loss(penalty)
         return total
+
+    def make_train_function(self, force=False):
+        """As Keras's, but for several hosts, for which Keras 3.15 has none that works.
+
+        Keras sums the logs of a step over axis 0 there, and they are scalars
+        (https://github.com/keras-team/keras/issues/20585).
+        """
+        if not self._several_hosts():
+            super().make_train_function(force=force)
+            return
+        if self.train_function is not None and not force:
+            return
+        import tensorflow as tf
+
+        strategy = self.distribute_strategy
+
+        @tf.function
+        def step(iterator):
+            logs = strategy.run(self.train_step, args=(next(iterator),))
+            mean = tf.distribute.ReduceOp.MEAN
+            return {
+                name: strategy.reduce(mean, value, axis=None)
+                for name, value in logs.items()
+            }
+
+        self.train_function = step
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # `preparation.model` has built all there is; and Keras fails at it for several
+        # hosts, as it makes one tensor of what differs between replicas.
+        if not self._several_hosts():
+            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _several_hosts(self) -> bool:
+        # Other backends have no strategies.
+        if keras.backend.backend() != "tensorflow":
+            return False
+        return workers.count(self.distribute_strategy) > 1
 
     def _mean(self, value: Any) -> Any:
         """A tensor, averaged over the replicas."""

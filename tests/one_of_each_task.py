@@ -1,0 +1,60 @@
+"""A small experiment of each task, alike on one device and on several replicas."""
+
+import dataclasses
+
+import keras
+import small
+import small_classifier
+import squares
+
+from official import experiment as experiment_lib
+from official.backbones import base as backbones_base
+from official.heads.classification import Classification
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FourLevels(backbones_base.Backbone):
+    """A convolution a level, to stride 32."""
+
+    def __call__(self, images):
+        x, levels = images, {}
+        for number in range(1, 6):
+            layer = keras.layers.Conv2D(
+                8, 3, strides=2, padding="same", activation="relu", name=f"conv{number}"
+            )
+            x = levels[f"C{number}"] = layer(x)
+        return levels
+
+
+def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
+    """By task; one pass of three steps, without dropout, norms synchronized."""
+    settings = {"epochs": 1, "evaluate_every": 1} | trainer
+    backbone = small.TwoConvolutions(filters=8, dropout=0.0, synchronized=True)
+    segmenter = small.experiment(**settings)
+    detector = squares.experiment(**settings)
+    classifier = small_classifier.experiment(task={"head": Classification(dropout=0.0)})
+    panoptic = experiment_lib.load(
+        "mnv3_pdl_cityscapes",
+        settings=[
+            "dataset = @SyntheticStreets(height=32, width=64, train_size=6)",
+            "task.image_size = (32, 64)",
+            "train.batch_size = 2",
+            "eval = @Input(split='val', batch_size=2, limit=2)",
+        ],
+    )
+    return {
+        "classification": dataclasses.replace(
+            classifier, trainer=dataclasses.replace(classifier.trainer, **settings)
+        ),
+        "segmentation": dataclasses.replace(
+            segmenter, task=dataclasses.replace(segmenter.task, backbone=backbone)
+        ),
+        "detection": dataclasses.replace(
+            detector, task=squares.task(backbone=backbone)
+        ),
+        "panoptic": dataclasses.replace(
+            panoptic,
+            task=dataclasses.replace(panoptic.task, backbone=FourLevels()),
+            trainer=dataclasses.replace(panoptic.trainer, **settings),
+        ),
+    }
