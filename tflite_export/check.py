@@ -36,6 +36,7 @@ class Verdict:
         reason: Why it does not map, or what is in doubt if it does; may be "".
         problems: Why it is refused; empty if it is fine.
         multiply_adds: Of one image.
+        constant: It computes of constants alone.
         asked: It computes in float, as was asked for.
     """
 
@@ -45,6 +46,7 @@ class Verdict:
     reason: str
     problems: tuple[str, ...]
     multiply_adds: int
+    constant: bool = False
     asked: bool = False
 
 
@@ -160,12 +162,18 @@ def assess(
     judged = verdicts(
         file, precision=precision, target=target, float_layers=float_layers
     )
+    mapped = mapping.summarize(judged)
     advice = mapping.advice(file, judged, target)
+    if target.one_subgraph and 0 < mapped.multiply_adds < mapped.total_multiply_adds:
+        advice.append(
+            "the part that maps and the rest as two files: python -m tflite_export "
+            f"split {file.path} --target={base.name_of(target)}"
+        )
     return Assessment(
         target=target,
         precision=precision,
         verdicts=judged,
-        mapped=mapping.summarize(judged),
+        mapped=mapped,
         arena=arena_lib.plan(file) if target.arena else None,
         advice=advice + mapping.general_advice(file, target),
     )
@@ -286,6 +294,7 @@ def _verdict(
         reason="; ".join(problems) or place.reason,
         problems=problems,
         multiply_adds=place.multiply_adds,
+        constant=place.constant,
         asked=asked,
     )
 
