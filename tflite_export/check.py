@@ -140,6 +140,17 @@ class Assessment:
             lines.append(arena_lib.describe(self.arena))
         return lines + [f"advice: {line}" for line in self.advice]
 
+    def dividing(self, path: pathlib.Path) -> list[str]:
+        """How to make two files of one that maps in part; empty for others."""
+        mapped = self.mapped
+        in_part = 0 < mapped.multiply_adds < mapped.total_multiply_adds
+        if not (self.target.one_subgraph and in_part):
+            return []
+        return [
+            "advice: the part that maps and the rest as two files: python -m "
+            f"tflite_export split {path} --target={base.name_of(self.target)}"
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """Without the single ops."""
         return {
@@ -162,18 +173,12 @@ def assess(
     judged = verdicts(
         file, precision=precision, target=target, float_layers=float_layers
     )
-    mapped = mapping.summarize(judged)
     advice = mapping.advice(file, judged, target)
-    if target.one_subgraph and 0 < mapped.multiply_adds < mapped.total_multiply_adds:
-        advice.append(
-            "the part that maps and the rest as two files: python -m tflite_export "
-            f"split {file.path} --target={base.name_of(target)}"
-        )
     return Assessment(
         target=target,
         precision=precision,
         verdicts=judged,
-        mapped=mapped,
+        mapped=mapping.summarize(judged),
         arena=arena_lib.plan(file) if target.arena else None,
         advice=advice + mapping.general_advice(file, target),
     )
@@ -214,7 +219,8 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     # A compiler that is given a file which cannot run tells nothing more.
     hopeless = bool(refused) and not complaint
     outcomes = [] if hopeless else compilation.run(path, target)
-    lines = assessed.lines() + [outcome.line for outcome in outcomes]
+    lines = assessed.lines() + assessed.dividing(path)
+    lines += [outcome.line for outcome in outcomes]
     if lines:
         console.print("", *lines, sep="\n", soft_wrap=True)
     for outcome in outcomes:

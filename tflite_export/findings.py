@@ -80,7 +80,8 @@ def for_hardware(
         parts = described["parts"]
         compiled = path.with_name(parts["trunk"]["model"]) if parts else path
         outcomes = compilation.run(compiled, target)
-        lines = assessed.lines() + [outcome.line for outcome in outcomes]
+        lines = assessed.lines() + ([] if parts else assessed.dividing(path))
+        lines += [outcome.line for outcome in outcomes]
         if target.ops is None and figures[variant].partitions > 1:
             lines.append(benchmark.describe_split(figures[variant]))
         facts = assessed.as_json() | {
