@@ -89,7 +89,7 @@ def train(given: argparse.Namespace) -> None:
     from tflite_export.targets import base as targets
 
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
-    targets.find(experiment.export.target)  # a wrong name ends here, not after training
+    targets.of(experiment.export)  # what is wrong ends here, not after training
     run_dir = given.run_dir or pathlib.Path("runs") / given.experiment
     runner.run(
         experiment,

@@ -46,6 +46,9 @@ class Export:
             classes, centres and offsets) or "slots" (of mask logits only the number of
             the largest, for each pixel).
         output_size: "head" (the resolution of the head) or "input".
+        split: Write, beside each file of which the target's hardware takes a part, that
+            part and the rest as two files, which give the same one after the other. For
+            targets that take one part of a graph ("edgetpu").
         calibration_examples: Training images whose activation ranges are recorded.
         calibration: From the values on these images to the range that 8 bits hold:
             "average" (mean of the images' ranges), "min_max" (the extremes of all),
@@ -64,6 +67,7 @@ class Export:
     output_type: str = "uint8"
     output: str = "logits"
     output_size: str = "head"
+    split: bool = False
     calibration_examples: int = 100
     calibration: str = "mse"
     max_drop_mixed: float = 0.5

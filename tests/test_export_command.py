@@ -21,6 +21,7 @@ FLAGS = {
     "evaluate": {"model", "--experiment", "--set", "--limit"},
     "benchmark": {"models", "--threads"},
     "check": {"model", "--target", "--all"},
+    "split": {"model", "--target", "--out"},
     "predict": {"model", "images", "--out"},
     "doctor": set(),
 }

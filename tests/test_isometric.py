@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from official.backbones import mobilenet_v3_isometric
+from official.heads import lraspp
 
 Isometric = mobilenet_v3_isometric.IsometricMobileNetV3
 
@@ -55,6 +56,21 @@ def test_the_stem_is_space_to_depth_and_a_1x1_convolution():
     np.testing.assert_allclose(
         stem(pixels), squares.reshape(1, 8, 8, 48) @ kernel, atol=1e-5
     )
+
+
+def test_lraspp_pools_the_window_of_its_stride_on_one_level_alone():
+    backbone = Isometric(
+        variant="small",
+        width_multiplier=0.25,
+        input_resolution=1024,
+        internal_resolution=64,
+    )
+    images = keras.Input((1024, 1024, 3))
+    head = lraspp.LRASPP(low_level="C4", high_level="C4")
+    outputs = head(backbone(images), 3)
+    assert outputs["logits"].shape == (None, 64, 64, 3)
+    pool = keras.Model(images, outputs).get_layer("lraspp_pool")
+    assert (pool.pool_size, pool.strides) == ((49, 49), (16, 20))  # at stride 16
 
 
 def test_resolutions_that_do_not_go_together_are_refused():

@@ -10,7 +10,7 @@ import pytest
 from official import export_spec, graph
 from official.backbones import mobilenet_v2
 from official.heads import classification
-from official.layers import batch_norm, fake_quant, hard_swish
+from official.layers import attention, batch_norm, fake_quant, hard_swish
 from official.quantization import estimators, rewrite, rules, scheme
 from official.tasks import outputs
 from tflite_export import (
@@ -446,4 +446,26 @@ def test_a_dead_channel_keeps_the_offset_of_its_norm_in_the_file(tmp_path):
     norm.set_weights([gamma, beta, mean, variance])
     path, built = _file(_quantized(model), tmp_path)
     report = op_parity.compare(path, built, networks.pixels(1))
+    assert report.worst <= 1
+
+
+def test_tensors_of_an_attention_that_is_dead_are_told_apart_by_their_size(tmp_path):
+    """Without values to hold, all ranges inside are alike."""
+    conv = keras.layers.Conv2D
+    images = keras.Input((*networks.SIZE, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = conv(8, 3, strides=8, padding="same", name="stem_conv")(x)
+    places = conv(4, 3, strides=2, padding="same", name="places")(x)
+    keys, values = conv(4, 1, name="keys")(places), conv(4, 1, name="values")(places)
+    x = attention.MultiQueryAttention(name="attention")(x, keys, values)
+    model = keras.Model(images, {"logits": conv(5, 1, name="classes")(x)})
+    for name in ("stem_conv", "keys", "values"):
+        layer = model.get_layer(name)
+        layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])
+    path, built = _file(_quantized(model), tmp_path)
+    report = op_parity.compare(path, built, networks.pixels(1))
+    compared = {c.layer: c.elements for c in report.comparisons}
+    rows = compared["attention/scaled"] // 4
+    places = compared["attention/values"] // 4
+    assert compared["attention/logits"] == rows * places != compared["attention/values"]
     assert report.worst <= 1

@@ -13,7 +13,7 @@ import pytest
 from official import export_spec, failures
 from official.backbones import mobilenet_v2, mobilenet_v3, mobilenet_v4
 from official.heads import classification, lraspp
-from tflite_export import check, flatbuffer
+from tflite_export import check, flatbuffer, inference
 from tflite_export.targets import base as targets_base
 
 PATH = pathlib.Path("model.tflite")
@@ -254,6 +254,31 @@ def test_dilation_stays_within_the_depthwise_convolution():
     assert not {"SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"} & set(file.histogram)
     dilations = {op.options.get("dilationHFactor", 1) for op in file.ops}
     assert dilations == {1, 2, 4}
+
+
+def test_dilated_convolutions_of_one_map_stay_whole_and_take_in_their_norms():
+    """TensorFlow would pad and cut that map once for both."""
+    images = keras.Input((*networks.SIZE, 3), name="images")
+    pixels = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = keras.layers.Conv2D(4, 3, strides=2, name="stem_conv")(pixels)
+    branches = []
+    for name in ("one", "two"):
+        y = keras.layers.Conv2D(
+            4, 3, dilation_rate=3, padding="same", use_bias=False, name=f"{name}_conv"
+        )(x)
+        y = keras.layers.BatchNormalization(name=f"{name}_norm")(y)
+        branches.append(keras.layers.ReLU(name=f"{name}_activation")(y))
+    logits = keras.layers.Concatenate(name="logits")(branches)
+    model = keras.Model(images, {"logits": logits}, name="network")
+    networks._vary_norms(model)
+    spec = export_spec.Export(input_type="float32", output_type="float32")
+    built = inference.build(model, spec=spec, precision="float32").model
+    given = networks.pixels(1)
+    theirs = model(given)["logits"]
+    np.testing.assert_allclose(built(given)["logits"], theirs, atol=1e-5)
+    content = networks.convert(model, "float32", input_type="float32")
+    ops = [op for op in flatbuffer.parse(content, PATH).ops if op.layer != "normalize"]
+    assert [op.name for op in ops] == ["CONV_2D"] * 3 + ["CONCATENATION"]
 
 
 @pytest.mark.parametrize(

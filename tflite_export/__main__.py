@@ -20,6 +20,7 @@ examples:
   python -m tflite_export evaluate model_int8.tflite --experiment=NAME
   python -m tflite_export benchmark model_float32.tflite model_int8.tflite
   python -m tflite_export check model_int8.tflite --target=edgetpu
+  python -m tflite_export split model_int8.tflite --target=edgetpu
   python -m tflite_export predict model_int8.tflite photo.jpg --out=drawn
   python -m tflite_export doctor
 
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_benchmark(commands)
     _add_check(commands)
+    _add_split(commands)
     _add_predict(commands)
     _add_doctor(commands)
     return flags
@@ -128,6 +130,23 @@ def _add_check(commands: Any) -> None:
     flags.add_argument("--target", choices=targets_base.names(), default="cpu")
 
 
+def _add_split(commands: Any) -> None:
+    flags = _command(
+        commands,
+        "split",
+        "two files of one: what hardware takes, and the rest; the last line is JSON",
+        split,
+    )
+    _model(flags)
+    flags.add_argument("--target", choices=targets_base.names(), required=True)
+    flags.add_argument(
+        "--out",
+        metavar="DIR",
+        type=pathlib.Path,
+        help="where the two go (default: beside MODEL)",
+    )
+
+
 def _add_predict(commands: Any) -> None:
     flags = _command(commands, "predict", "draw what a file makes of images", predict)
     _model(flags)
@@ -210,6 +229,13 @@ def check(given: argparse.Namespace) -> None:
     from tflite_export import check as check_lib
 
     check_lib.run(given.model, target=targets_base.find(given.target), every=given.all)
+
+
+def split(given: argparse.Namespace) -> None:
+    from tflite_export import split as split_lib
+
+    target = targets_base.find(given.target)
+    split_lib.run(given.model, target=target, folder=given.out)
 
 
 def predict(given: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ class Verdict:
         reason: Why it does not map, or what is in doubt if it does; may be "".
         problems: Why it is refused; empty if it is fine.
         multiply_adds: Of one image.
+        constant: It computes of constants alone.
         asked: It computes in float, as was asked for.
     """
 
@@ -45,6 +46,7 @@ class Verdict:
     reason: str
     problems: tuple[str, ...]
     multiply_adds: int
+    constant: bool = False
     asked: bool = False
 
 
@@ -138,6 +140,17 @@ class Assessment:
             lines.append(arena_lib.describe(self.arena))
         return lines + [f"advice: {line}" for line in self.advice]
 
+    def dividing(self, path: pathlib.Path) -> list[str]:
+        """How to make two files of one that maps in part; empty for others."""
+        mapped = self.mapped
+        in_part = 0 < mapped.multiply_adds < mapped.total_multiply_adds
+        if not (self.target.one_subgraph and in_part):
+            return []
+        return [
+            "advice: the part that maps and the rest as two files: python -m "
+            f"tflite_export split {path} --target={base.name_of(self.target)}"
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """Without the single ops."""
         return {
@@ -206,7 +219,8 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     # A compiler that is given a file which cannot run tells nothing more.
     hopeless = bool(refused) and not complaint
     outcomes = [] if hopeless else compilation.run(path, target)
-    lines = assessed.lines() + [outcome.line for outcome in outcomes]
+    lines = assessed.lines() + assessed.dividing(path)
+    lines += [outcome.line for outcome in outcomes]
     if lines:
         console.print("", *lines, sep="\n", soft_wrap=True)
     for outcome in outcomes:
@@ -286,6 +300,7 @@ def _verdict(
         reason="; ".join(problems) or place.reason,
         problems=problems,
         multiply_adds=place.multiply_adds,
+        constant=place.constant,
         asked=asked,
     )
 

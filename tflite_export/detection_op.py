@@ -10,13 +10,12 @@ the border and keeps the size of the box.
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from official.tasks import detector as detector_lib
-from tflite_export import flatbuffer
+from tflite_export import flatbuffer, model_tables
 
 NAME = "TFLite_Detection_PostProcess"
 
@@ -45,10 +44,11 @@ def append(content: bytes, detector: detector_lib.Detector | None) -> bytes:
     """
     if detector is None:
         raise ValueError("a task that gives 'detections' says how: see Task.detector")
-    # Not to be aliased: the object API gives views of what it reads.
-    model = schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    model = model_tables.unpacked(content)
     graph, signature = model.subgraphs[0], model.signatureDefs[0]
-    given = {_text(each.name): each.tensorIndex for each in signature.outputs}
+    given = {
+        model_tables.text(each.name): each.tensorIndex for each in signature.outputs
+    }
     classes = _require_inputs(given, graph, len(detector.anchors))
     anchors = _constant(model, graph, "anchors", detector.centers)
     outputs = [_added(graph, name, shape) for name, shape in _outputs(detector)]
@@ -60,11 +60,10 @@ def append(content: bytes, detector: detector_lib.Detector | None) -> bytes:
     outputs[0] = _within_image(model, graph, outputs[0], detector.total)
     graph.outputs = outputs
     signature.outputs = [
-        _named(name, index) for name, index in zip(OUTPUTS, outputs, strict=True)
+        model_tables.named(name, index)
+        for name, index in zip(OUTPUTS, outputs, strict=True)
     ]
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return model_tables.packed(model)
 
 
 def tail(file: flatbuffer.File) -> list[flatbuffer.Op]:
@@ -167,13 +166,3 @@ def _added(graph: Any, name: str, shape: list[int]) -> int:
     tensor.buffer = 0  # by the schema an empty one
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
-
-
-def _named(name: str, index: int) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = name, index
-    return entry
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name

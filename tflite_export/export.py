@@ -5,6 +5,7 @@ import json
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,7 @@ from tflite_export import (
     panoptic_postprocess,
     parity,
     sidecar,
+    split,
 )
 from tflite_export import results as results_lib
 from tflite_export.targets import base as targets_base
@@ -125,7 +127,7 @@ def write(
         GateError: If a file is not what its precision promises.
     """
     spec = experiment.export
-    target = targets_base.find(spec.target)
+    target = targets_base.of(spec)
     images = None
     if set(spec.precisions) & _calibrated(experiment):
         images = examples.calibration_images(experiment)
@@ -176,7 +178,9 @@ def write(
             "changes": list(rewritten.changes),
             "quantization": _quantization(experiment, precision),
         }
+        split.remove(path)
         atomic.write(path, content)
+        description["parts"] = _parts(path, target) if spec.split else None
         results_lib.write_json(sidecar.path_of(path), description)
         if warning := description["mediapipe"]["warning"]:
             warnings.append(warning)
@@ -188,6 +192,18 @@ def write(
     if set(file.outputs) in (segment_reader.MASKS, segment_reader.SLOTS):
         _copy_postprocessing(folder)
     return files
+
+
+def _parts(path: pathlib.Path, target: targets_base.Target) -> dict[str, Any] | None:
+    """Divides a file; what the description says of it, None if one part is all."""
+    try:
+        parts = split.divide(path, target=target, folder=path.parent)
+    except failures.RequestError as error:
+        terminal.console.print(f"not divided: {error}")
+        return None
+    for line in parts.lines():
+        terminal.console.print(line)
+    return parts.as_json()
 
 
 def _copy_postprocessing(folder: pathlib.Path) -> None:
@@ -265,7 +281,7 @@ def _with(
         precisions=tuple(dict.fromkeys(precisions or spec.precisions)),
         target=target or spec.target,
     )
-    spec, changes = targets_base.find(spec.target).adapt(spec)
+    spec, changes = targets_base.of(spec).adapt(spec)
     for change in changes:
         terminal.console.print(f"target {spec.target}: {change}")
     return dataclasses.replace(experiment, export=spec)

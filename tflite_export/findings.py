@@ -77,8 +77,11 @@ def for_hardware(
             target=target,
             float_layers=described.get("float_layers", ()),
         )
-        outcomes = compilation.run(path, target)
-        lines = assessed.lines() + [outcome.line for outcome in outcomes]
+        parts = described["parts"]
+        compiled = path.with_name(parts["trunk"]["model"]) if parts else path
+        outcomes = compilation.run(compiled, target)
+        lines = assessed.lines() + ([] if parts else assessed.dividing(path))
+        lines += [outcome.line for outcome in outcomes]
         if target.ops is None and figures[variant].partitions > 1:
             lines.append(benchmark.describe_split(figures[variant]))
         facts = assessed.as_json() | {

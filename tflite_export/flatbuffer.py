@@ -17,6 +17,9 @@ from official import failures
 INTEGER_8 = ("INT8", "UINT8")
 FLOATS = ("FLOAT16", "BFLOAT16", "FLOAT32", "FLOAT64")
 
+SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
+"""Ops whose output means what their input means."""
+
 # Ops whose type says in what arithmetic a network runs.
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 

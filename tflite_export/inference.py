@@ -9,7 +9,7 @@ import numpy as np
 
 from official import export_spec
 from official import graph as graph_lib
-from official.layers import fake_quant, quantized
+from official.layers import dilated, fake_quant, quantized
 from official.quantization import rewrite
 
 _NORMALIZE = "normalize"
@@ -31,7 +31,7 @@ class Graph:
 
 
 def build(network: keras.Model, *, spec: export_spec.Export, precision: str) -> Graph:
-    """A copy of the network for one file: batch 1, its input type.
+    """A copy of the network for one file: batch 1, its input type, convolutions whole.
 
     An int8 or mixed file that takes integers has no normalisation among its ops: the
     input's quantisation parameters are the normalisation. All others have it inside.
@@ -81,6 +81,9 @@ def _clone(
     images = keras.Input(batch_shape=shape, dtype=dtype, name="images")
 
     def visit(node: graph_lib.Node, args: Any, kwargs: Any) -> Any:
+        if _is_dilated(node.operation):
+            layer = dilated.DilatedConv2D.from_config(node.operation.get_config())
+            return layer(*args, **kwargs)
         if node.name != _NORMALIZE:
             return graph_lib.copy(node, args, kwargs)
         if normalize is None:
@@ -93,6 +96,14 @@ def _clone(
     graph_lib.copy_weights(network, model)
     _tell_biases_apart(model)
     return model
+
+
+def _is_dilated(operation: keras.Operation) -> bool:
+    """Whether it is a convolution that TensorFlow would take apart.
+
+    One that is trained quantization-aware is another class, and stays as it is.
+    """
+    return type(operation) is keras.layers.Conv2D and max(operation.dilation_rate) > 1
 
 
 def _tell_biases_apart(model: keras.Model) -> None:

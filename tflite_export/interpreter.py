@@ -12,9 +12,6 @@ from tflite_export import calibration, detection_op, flatbuffer, quiet
 # An image of 8192x8192; more than that is a mistake, or meant to fill the memory.
 _MOST_INPUT_VALUES = 3 * 2**26
 
-# Ops whose output means what their input means.
-_SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
-
 
 def load(path: pathlib.Path | str, *, threads: int = 1) -> Any:
     """A LiteRT interpreter with its tensors allocated.
@@ -205,7 +202,9 @@ def _named_outputs(file: flatbuffer.File) -> dict[str, flatbuffer.Tensor]:
         return file.outputs
     (tensor,) = file.outputs.values()
     seen = 0
-    while op and op.name in _SAME_VALUES and op.inputs and seen < len(file.ops):
+    while (
+        op and op.name in flatbuffer.SAME_VALUES and op.inputs and seen < len(file.ops)
+    ):
         op, seen = makers.get(op.inputs[0].index), seen + 1
     counts = tensor.dtype in ("INT32", "INT64", *flatbuffer.INTEGER_8)
     if (counts and not tensor.scales) or (op and op.name == "ARG_MAX"):

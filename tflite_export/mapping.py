@@ -22,11 +22,13 @@ class Place:
             file does not run).
         reason: Why it does not map, or what is in doubt if it does; may be "".
         multiply_adds: Of one image.
+        constant: It computes of constants alone, thus the same for every image.
     """
 
     status: str
     reason: str
     multiply_adds: int
+    constant: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,8 @@ class Mapped:
         multiply_adds: Of the ops that map, for one image.
         total_multiply_adds: Of the file.
         first_outside: Number of the first op, in the order of execution, that is left
-            to the CPU for a reason of its own; -1 if there is none.
+            to the CPU for a reason of its own; one that depends on the image if there
+            is one, -1 if there is none at all.
     """
 
     ops: int
@@ -58,7 +61,11 @@ class Mapped:
 
 def places(file: flatbuffer.File, target: base.Target) -> list[Place]:
     """A place for each op of a file, in the order of execution."""
-    found = [_place(op, target) for op in file.ops]
+    constant = _constant(file)
+    found = [
+        _place(op, target, constant=number in constant)
+        for number, op in enumerate(file.ops)
+    ]
     if not target.one_subgraph:
         return found
     taken = _first_subgraph(file, [place.status == MAPS for place in found])
@@ -82,6 +89,9 @@ class Placed(Protocol):
     @property
     def multiply_adds(self) -> int: ...
 
+    @property
+    def constant(self) -> bool: ...
+
 
 class Named(Placed, Protocol):
     """The same, with the op's name and its layer's."""
@@ -96,17 +106,18 @@ class Named(Placed, Protocol):
 def summarize(found: Sequence[Placed]) -> Mapped:
     """Counts what `places` gave."""
     on_it = [place for place in found if place.status == MAPS]
-    outside = (
+    outside = [
         number
         for number, place in enumerate(found)
         if place.status != MAPS and place.reason != _SECOND_SUBGRAPH
-    )
+    ]
+    outside.sort(key=lambda number: found[number].constant)
     return Mapped(
         ops=len(on_it),
         total_ops=len(found),
         multiply_adds=sum(place.multiply_adds for place in on_it),
         total_multiply_adds=sum(place.multiply_adds for place in found),
-        first_outside=next(outside, -1),
+        first_outside=next(iter(outside), -1),
     )
 
 
@@ -131,6 +142,8 @@ def describe(mapped: Mapped, found: Sequence[Named], target: base.Target) -> lis
             f"first op outside: number {mapped.first_outside}, {first.op} from {layer} "
             f"({first.reason}); before it {before / 1e6:.1f} million multiply-adds"
         )
+    if target.one_subgraph and 0 < mapped.ops < mapped.total_ops:
+        lines += _by_block(found)
     doubts = collections.Counter(
         (place.op, place.reason)
         for place in found
@@ -140,6 +153,36 @@ def describe(mapped: Mapped, found: Sequence[Named], target: base.Target) -> lis
         f"in doubt: {count} {op}: {reason}" for (op, reason), count in doubts.items()
     ]
     return lines
+
+
+def _by_block(found: Sequence[Named]) -> list[str]:
+    """What of the network the hardware takes whole, in part and not at all."""
+    blocks: dict[str, list[bool]] = {}
+    for place in found:
+        if place.layer:
+            blocks.setdefault(_block(place.layer), []).append(place.status == MAPS)
+    whole = [name for name, maps in blocks.items() if all(maps)]
+    partly = [
+        f"{name} ({sum(maps)} of {len(maps)} ops)"
+        for name, maps in blocks.items()
+        if any(maps) and not all(maps)
+    ]
+    none = [name for name, maps in blocks.items() if not any(maps)]
+    return [
+        f"{how}: {', '.join(names)}"
+        for how, names in (
+            ("maps whole", whole),
+            ("maps in part", partly),
+            ("does not map", none),
+        )
+        if names
+    ]
+
+
+def _block(layer: str) -> str:
+    """What a layer belongs to: "C4" of "C4_block1_expand_conv", or its scope."""
+    scope = layer.rpartition("/")[0]
+    return scope or layer.partition("_")[0]
 
 
 def general_advice(file: flatbuffer.File, target: base.Target) -> list[str]:
@@ -161,16 +204,41 @@ def advice(
     file: flatbuffer.File, found: Sequence[Placed], target: base.Target
 ) -> list[str]:
     """What to do about ops that do not map, each advice once, with the op's name."""
+    ends = _ends(file)
     lines = {
         f"{op.name}: {line}": None
-        for op, place in zip(file.ops, found, strict=True)
+        for number, (op, place) in enumerate(zip(file.ops, found, strict=True))
         if place.status != MAPS and place.reason != _SECOND_SUBGRAPH
-        if (line := target.advise(op))
+        if (line := target.advise(op, ends=number in ends))
     }
     return list(lines)
 
 
-def _place(op: flatbuffer.Op, target: base.Target) -> Place:
+def _ends(file: flatbuffer.File) -> set[int]:
+    """Numbers of the ops that make an output, in another type or shape perhaps."""
+    wanted = {(0, tensor.index) for tensor in file.outputs.values()}
+    found: set[int] = set()
+    for number, op in reversed(list(enumerate(file.ops))):
+        if any((op.graph, tensor.index) in wanted for tensor in op.outputs):
+            found.add(number)
+            if op.name in flatbuffer.SAME_VALUES:
+                wanted |= {(op.graph, tensor.index) for tensor in op.inputs[:1]}
+    return found
+
+
+def _constant(file: flatbuffer.File) -> set[int]:
+    """Numbers of the ops that compute of constants alone."""
+    found: set[int] = set()
+    made: set[tuple[int, int]] = set()
+    for number, op in enumerate(file.ops):
+        known = [t.constant or (op.graph, t.index) in made for t in op.inputs]
+        if known and all(known):
+            found.add(number)
+            made |= {(op.graph, tensor.index) for tensor in op.outputs}
+    return found
+
+
+def _place(op: flatbuffer.Op, target: base.Target, *, constant: bool) -> Place:
     status, reason = MAPS, ""
     try:
         if refusal := target.refuses(op):
@@ -181,7 +249,12 @@ def _place(op: flatbuffer.Op, target: base.Target) -> Place:
             reason = target.doubt(op) or ""
     except (LookupError, ArithmeticError):
         status, reason = CPU, "lacks inputs or options that such an op should have"
-    return Place(status=status, reason=reason, multiply_adds=multiply_adds.of(op))
+    return Place(
+        status=status,
+        reason=reason,
+        multiply_adds=multiply_adds.of(op),
+        constant=constant,
+    )
 
 
 def _first_subgraph(file: flatbuffer.File, able: list[bool]) -> set[int]:

@@ -69,6 +69,13 @@ def _head(
     if warning := description["mediapipe"]["warning"]:
         yield f"Mind: {warning}."
     yield from (f"- {note}." for note in description["mediapipe"]["notes"])
+    if parts := description["parts"]:
+        yield ""
+        trunk, rest = (parts[name]["model"] for name in ("trunk", "rest"))
+        yield (
+            f"The same in two files, for {parts['target']}: `{trunk}`, then `{rest}`; "
+            "`parts` in the `.json` has what passes from one to the other."
+        )
 
 
 def _measured(

@@ -11,7 +11,7 @@ ends in, the two are compared and the file's values go on.
 import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -154,11 +154,15 @@ def _tensors(file: flatbuffer.File, model: keras.Model) -> dict[str, _Place]:
     found: dict[str, _Place] = {}
     makers: dict[int, graph.Node] = {}
     for node in graph.nodes(model):
+        sizes = _sizes_inside(node)
         for name, limits in getattr(node.operation, "limits_inside", {}).items():
+            # What hardly moves has the same range everywhere.
             places = [
                 place
                 for place in made.get(node.name, ())
-                if place.op not in _MOVES and _has_range(place, limits)
+                if place.op not in _MOVES
+                and _has_range(place, limits)
+                and int(np.prod(place.tensor.shape)) == sizes.get(name)
             ]
             taken = [place.tensor.index for place in found.values()]
             free = [p for p in places if p.tensor.index not in taken]
@@ -180,6 +184,33 @@ def _tensors(file: flatbuffer.File, model: keras.Model) -> dict[str, _Place]:
             found[node.name] = fitting[-1]
         makers[id(node.outputs[0])] = node
     return found
+
+
+def _sizes_inside(node: graph.Node) -> dict[str, int]:
+    """How many values a layer of several ops rounds at each place inside, by name."""
+    layer: Any = node.operation
+    if not hasattr(layer, "limits_inside"):
+        return {}
+    sizes = {}
+    rounded = layer.rounded
+
+    def counted(values: Any, name: str) -> Any:
+        sizes[name] = int(np.prod(values.shape))
+        return rounded(values, name)
+
+    with _seam(layer, counted):
+        layer(*(keras.ops.zeros(given.shape) for given in node.inputs))
+    return sizes
+
+
+@contextlib.contextmanager
+def _seam(layer: Any, rounded: Callable[[Any, str], Any]) -> Iterator[None]:
+    """Lets a function stand for the `rounded` of a layer."""
+    layer.rounded = rounded
+    try:
+        yield
+    finally:
+        del layer.rounded
 
 
 def _output(
@@ -312,11 +343,8 @@ class _Run:
         def compared(values: Any, name: str) -> Any:
             return self._compared(f"{node.name}/{name}", rounded(values, name))
 
-        layer.rounded = compared
-        try:
+        with _seam(layer, compared):
             yield
-        finally:
-            del layer.rounded
 
     def _compared(self, name: str, output: Any) -> Any:
         """The file's values where it has them, and the output itself elsewhere."""

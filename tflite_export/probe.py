@@ -57,7 +57,7 @@ def run(path: pathlib.Path | str) -> Probe:
 
 
 def _try(path: str) -> None:
-    _limit_memory()
+    limit_memory()
     before = _memory("VmRSS")
     loaded = interpreter.load(path)
     interpreter.fill(loaded)
@@ -71,7 +71,7 @@ def _try(path: str) -> None:
     print(json.dumps(dataclasses.asdict(probe)))
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """No more memory than is free: a forged size must not make the machine swap."""
     facts = pathlib.Path("/proc/meminfo")
     if not facts.exists():

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official import failures
@@ -43,8 +43,8 @@ def describe(
         "task": type(task).__name__,
         "precision": precision,
         "float_layers": list(float_layers),
-        "inputs": [_tensor(name, t) for name, t in file.inputs.items()],
-        "outputs": [_tensor(name, t) for name, t in file.outputs.items()],
+        "inputs": tensors(file.inputs),
+        "outputs": tensors(file.outputs),
         "preprocessing": _preprocessing(file, graph, task.shown_share),
         "score_activation": task.score_activation,
         "postprocessing": {
@@ -63,6 +63,11 @@ def describe(
         "class_names": list(class_names),
         "palette": [list(color) for color in palette],
     }
+
+
+def tensors(named: Mapping[str, flatbuffer.Tensor]) -> list[dict[str, Any]]:
+    """Inputs or outputs as the description has them."""
+    return [_tensor(name, tensor) for name, tensor in named.items()]
 
 
 def read(model: pathlib.Path) -> dict[str, Any]:

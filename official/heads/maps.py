@@ -1,10 +1,13 @@
 """What dense heads do with feature maps of static size."""
 
 import math
+import re
 
 import keras
 
 from official.backbones import base as backbones_base
+
+_LEVEL = re.compile("C[1-9]")
 
 
 def feature(
@@ -50,12 +53,15 @@ def size(features: keras.KerasTensor) -> tuple[int, int]:
 
 
 def stride(features: backbones_base.Features, of: keras.KerasTensor) -> int:
-    """The stride of a feature in pixels of the image, told from C1, whose stride is 2.
+    """The stride of a feature in pixels of the image, told from the finest level.
 
-    Rounded to a power of two: sizes are rounded up where strides do not divide them.
+    That is C1, of stride 2, or what an isometric network has: no output stride is so
+    small that it would keep Ck from the stride 2 ** k. Rounded to a power of two: sizes
+    are rounded up where strides do not divide them.
     """
-    ratio = size(features["C1"])[0] / size(of)[0]
-    return 2 ** round(math.log2(2 * ratio))
+    finest = min(name for name in features if _LEVEL.fullmatch(name))
+    ratio = size(features[finest])[0] / size(of)[0]
+    return 2 ** round(int(finest[1:]) + math.log2(ratio))
 
 
 def resize(

@@ -107,8 +107,12 @@ class Target(abc.ABC):
         """What the documents leave open about an op that the hardware should run."""
         return None
 
-    def advise(self, op: "flatbuffer.Op") -> str | None:
-        """What to do about an op that the hardware does not run; None if unknown."""
+    def advise(self, op: "flatbuffer.Op", *, ends: bool) -> str | None:
+        """What to do about an op that the hardware does not run; None if unknown.
+
+        Args:
+            ends: What it makes is an output of the file, thus may be left to the app.
+        """
         return None
 
 
@@ -255,6 +259,28 @@ def names() -> tuple[str, ...]:
     """Names of all targets."""
     files = pathlib.Path(__file__).parent.glob("*.py")
     return tuple(sorted(f.stem for f in files if f.stem not in ("__init__", "base")))
+
+
+def names_of_one_subgraph() -> list[str]:
+    """Names of the targets for which a file can be divided."""
+    return [name for name in names() if find(name).one_subgraph]
+
+
+def of(spec: export_spec.Export) -> Target:
+    """The target of an export.
+
+    Raises:
+        RequestError: If there is none of that name, or it does not want what is set.
+    """
+    target = find(spec.target)
+    if spec.split and not target.one_subgraph:
+        others = " or ".join(map(repr, names_of_one_subgraph()))
+        raise failures.RequestError(
+            f"export.split = True: {target.title} takes any number of parts of a "
+            "graph, so there is no border to divide a file at; set export.target = "
+            f"{others}, or export.split = False"
+        )
+    return target
 
 
 def find(name: str) -> Target:

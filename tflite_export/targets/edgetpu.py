@@ -168,19 +168,25 @@ _DOUBTS = {
     "RESHAPE": "the compiler may leave it to the CPU where the tensor is large",
 }
 
-_ADVICE = {
+_FOR_THE_APP = {
     "ARG_MAX": "take the argmax in the app (export.output = 'logits')",
-    "BATCH_MATMUL": "choose a backbone without attention",
+    "SOFTMAX": "leave the softmax to the app (export.output = 'logits')",
+}
+"""Advice on ops at the end of a file; within, attention and k-means have them."""
+
+_ADVICE = {
+    "BATCH_MATMUL": "products of two activations have no form that maps; choose a "
+    "backbone without attention (in a mask transformer they are what queries do)",
     "DEQUANTIZE": "export with integer ends (export.output_type = 'uint8'; of a "
     "detector export.output = 'decoded' or 'raw')",
     "GELU": "choose an activation of relu6 or relu",
     "HARD_SWISH": "choose a minimalistic MobileNetV3 or activation = 'relu6', or "
     "export with --target=edgetpu, which writes hard-swish of ops that map",
+    "QUANTIZE": "feed integers (export.input_type = 'uint8'), keep no layer in float",
     "RESIZE_BILINEAR": "export at the head's size (export.output_size = 'head') or "
     "choose a smaller input",
     "TFLite_Detection_PostProcess": "it is quick on the CPU; to choose among the boxes "
     "in the app, export.output = 'decoded' or 'raw'",
-    "SOFTMAX": "leave the softmax to the app (export.output = 'logits')",
 }
 
 
@@ -249,7 +255,9 @@ class EdgeTPU(base.Target):
             return "its kernel has a scale for each channel, as no file of 2021 had"
         return _DOUBTS.get(op.name)
 
-    def advise(self, op: "flatbuffer.Op") -> str | None:
+    def advise(self, op: "flatbuffer.Op", *, ends: bool) -> str | None:
         if op.name in _WEIGHTED and any(t.dtype == "FLOAT32" for t in op.inputs):
             return "export with --precision=int8"
+        if op.name in _FOR_THE_APP:
+            return _FOR_THE_APP[op.name] if ends else None
         return _ADVICE.get(op.name)

@@ -56,9 +56,14 @@ class GPU(base.Target):
         )
         return base.Adapted(floats.spec, logits.changes + floats.changes)
 
-    def advise(self, op: "flatbuffer.Op") -> str | None:
+    def advise(self, op: "flatbuffer.Op", *, ends: bool) -> str | None:
+        if op.name == "ARG_MAX":
+            return (
+                "take the argmax in the app (export.output = 'logits')"
+                if ends
+                else None
+            )
         return {
-            "ARG_MAX": "take the argmax in the app (export.output = 'logits')",
             "CAST": "feed floats (export.input_type = 'float32')",
             "GELU": "choose an activation of relu, relu6 or hard_swish",
         }.get(op.name)
