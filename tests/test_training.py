@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import errno
+import io
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ from official.data import mask_folder
 from official.experiment import load_run
 from official.heads import lraspp
 from official.optim import optimizers, schedules
+from official.tasks import evaluation
 from official.training import checkpoints, strategy
 
 CHILD = """
@@ -238,19 +240,81 @@ def test_evaluation_alone_keeps_the_rows_of_files_and_refuses_another_run(finish
         run(other, finished, evaluate_only=True)
 
 
-def test_a_damaged_last_checkpoint_is_named_and_the_best_goes_on(tmp_path):
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
     folder = tmp_path / "run"
-    run(small.experiment(epochs=2), folder)
-    last = checkpoints.path(folder, "last")
-    last.write_bytes(b"damaged")
-    with pytest.raises(failures.RunError, match=r"last\.npz: damaged .* best\.npz"):
-        run(small.experiment(epochs=3), folder)
-    last.unlink()
-    best = checkpoints.state(checkpoints.path(folder, "best"))
     run(small.experiment(epochs=3), folder)
+    last = checkpoints.path(folder, "last")
+    whole = last.read_bytes()
+    before = checkpoints.state(checkpoints.path(folder, "previous"))
+    assert (checkpoints.state(last).epoch, before.epoch) == (3, 2)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1  # one bit, in the middle of an array
+    for content in (damaged, whole[: len(whole) // 2], b"damaged", b""):
+        last.write_bytes(content)
+        previous = checkpoints.path(folder, "previous").read_bytes()
+        capsys.readouterr()
+        run(small.experiment(epochs=3), folder)
+        printed = capsys.readouterr().out
+        assert "last.npz: damaged checkpoint (" in printed
+        assert "previous.npz" in printed
+        assert "resuming after step 6 (epoch 2)" in printed
+        assert same_arrays(last.read_bytes(), whole)
+        checkpoints.path(folder, "previous").write_bytes(previous)
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
-    assert best.epoch in (1, 2)
+
+
+def same_arrays(one: bytes, two: bytes) -> bool:
+    """Whether checkpoints hold the same; times are in the archives, too."""
+    with np.load(io.BytesIO(one)) as a, np.load(io.BytesIO(two)) as b:
+        return a.files == b.files and all(
+            np.array_equal(a[name], b[name]) for name in a.files
+        )
+
+
+def test_without_a_whole_checkpoint_nothing_is_lost_and_a_line_says_so(tmp_path):
+    folder = tmp_path / "run"
+    run(small.experiment(epochs=1), folder)
+    for file in (folder / "checkpoints").iterdir():
+        file.write_bytes(b"damaged")
+    with pytest.raises(failures.RunError, match=r"damaged .* there is no other"):
+        run(small.experiment(epochs=3), folder)
+    assert (folder / "metrics.csv").exists()
+
+
+def test_a_signal_in_an_evaluation_ends_it_and_the_run_goes_on_with_it(
+    finished, tmp_path, monkeypatch, capsys
+):
+    evaluate, calls = evaluation.evaluate, []
+
+    def interrupted(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*arguments, **settings)
+
+    monkeypatch.setattr(evaluation, "evaluate", interrupted)
+    folder = tmp_path / "run"
+    with pytest.raises(failures.Interrupted, match=r"SIGTERM\) at step 6: checkpoint"):
+        run(small.experiment(), folder)
+    state = checkpoints.state(checkpoints.path(folder, "last"))
+    assert (state.step, state.epoch) == (6, 1)
+    assert np.isfinite(state.pending["loss"])
+    run(small.experiment(), folder)
+    assert "resuming after step 6 (epoch 1)" in capsys.readouterr().out
+    ours, theirs = (
+        checkpoints.path(f, "last").read_bytes() for f in (folder, finished)
+    )
+    assert same_arrays(ours, theirs)
+    ours, theirs = (
+        list(csv.reader((f / "metrics.csv").open())) for f in (folder, finished)
+    )
+    seconds = ours[0].index("seconds")
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (
+            mine[:seconds] + mine[seconds + 1 :]
+            == other[:seconds] + other[seconds + 1 :]
+        )
 
 
 def test_the_metric_is_shown_while_training(tmp_path, capsys):

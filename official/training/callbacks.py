@@ -6,7 +6,7 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -90,6 +90,19 @@ class Guard(keras.callbacks.Callback):
             self.save("last")
         self._stop_if(asked)
 
+    def watched(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """The batches of an evaluation, which a signal ends.
+
+        All hosts evaluate alike, and of several none stops alone.
+        """
+        return _Watched(batches, self._stop_evaluation)
+
+    def _stop_evaluation(self) -> None:
+        if self._signal is not None and workers.count(self._strategy) == 1:
+            self.statistics = {}
+            self.save("last")
+            self._stop_if(True)
+
     def _kept(self) -> str:
         file = checkpoints.newest(self.run_dir)
         return f"{file} is from before" if file else "there is no checkpoint yet"
@@ -120,6 +133,19 @@ class Guard(keras.callbacks.Callback):
             state=self.state,
             statistics=self.statistics,
         )
+
+
+class _Watched:
+    """Calls a function before each batch, and can be run through again and again."""
+
+    def __init__(self, batches: Iterable[Any], call: Callable[[], None]):
+        self._batches = batches
+        self._call = call
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            self._call()
+            yield batch
 
 
 class Release(keras.callbacks.Callback):
@@ -168,21 +194,30 @@ class Evaluation(keras.callbacks.Callback):
     """Evaluates at the end of epochs and puts the values, as `val_...`, into the logs.
 
     Args:
+        guard: Keeps the logs, should a signal end the evaluation.
         evaluate: Gives the values by name, after an epoch (counted from 0).
         every: Epochs between evaluations.
         epochs: The last epoch always ends in one.
     """
 
     def __init__(
-        self, evaluate: Callable[[int], dict[str, float]], *, every: int, epochs: int
+        self,
+        guard: Guard,
+        evaluate: Callable[[int], dict[str, float]],
+        *,
+        every: int,
+        epochs: int,
     ):
         super().__init__()
+        self._guard = guard
         self._evaluate = evaluate
         self._every = every
         self._epochs = epochs
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:
+            pending = {name: float(value) for name, value in logs.items()}
+            self._guard.state = dataclasses.replace(self._guard.state, pending=pending)
             values = self._evaluate(epoch)
             logs.update({f"val_{name}": value for name, value in values.items()})
 
@@ -239,7 +274,7 @@ class Finish(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         guard = self._guard
-        state = dataclasses.replace(guard.state, epoch=epoch + 1)
+        state = dataclasses.replace(guard.state, epoch=epoch + 1, pending={})
         value = (logs or {}).get(self._metric)
         better = value is not None and (state.best is None or value > state.best)
         if better:
@@ -251,6 +286,23 @@ class Finish(keras.callbacks.Callback):
             guard.save("best")
         guard.save("last")
         guard.stop_if_asked()
+
+
+def end_epoch(
+    chain: Sequence[keras.callbacks.Callback],
+    model: keras.Model,
+    epoch: int,
+    logs: Mapping[str, float],
+) -> None:
+    """What `fit` does after the steps of an epoch (counted from 0)."""
+    end = dict(logs)
+    for callback in chain:
+        callback.set_model(model)
+        callback.on_train_begin()
+    for callback in chain:
+        callback.on_epoch_begin(epoch)
+    for callback in chain:
+        callback.on_epoch_end(epoch, end)
 
 
 def _text(value: float) -> str:

@@ -1,4 +1,8 @@
-"""Checkpoints: one file each, written whole or not at all."""
+"""Checkpoints: one file each, written whole or not at all.
+
+A file is a zip archive, which has a checksum (CRC-32) of each array; reading compares
+them all.
+"""
 
 import dataclasses
 import hashlib
@@ -7,6 +11,7 @@ import json
 import pathlib
 import types
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +19,7 @@ import keras
 import numpy as np
 
 from official import atomic, failures
+from official.report import terminal
 from official.training import networks
 from official.weights import initialize
 
@@ -28,6 +34,21 @@ if TYPE_CHECKING:
 # variables, "state" JSON.
 
 
+_LAST, _PREVIOUS = "last.npz", "previous.npz"
+
+# What `numpy` and `zipfile` raise of bytes that have changed.
+_DAMAGE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """How far a training is.
@@ -38,6 +59,8 @@ class State:
         best: Best value of the task's metric so far.
         best_epoch: Epoch (from 1) that reached it.
         class_names: Classes of the data, so that a file can be exported without it.
+        pending: Logs of an epoch whose steps are done and whose evaluation is not;
+            empty otherwise.
     """
 
     step: int = 0
@@ -45,6 +68,7 @@ class State:
     best: float | None = None
     best_epoch: int = 0
     class_names: tuple[str, ...] = ()
+    pending: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def stalled(self, patience: int | None) -> bool:
         """Whether the metric has not risen for `patience` epochs."""
@@ -65,9 +89,38 @@ def provenance(run_dir: pathlib.Path) -> dict[str, str]:
 
 
 def newest(run_dir: pathlib.Path) -> pathlib.Path | None:
-    """The checkpoint to go on from: the last, else the best, else None."""
-    files = (path(run_dir, which) for which in ("last", "best"))
-    return next((file for file in files if file.exists()), None)
+    """The newest checkpoint, whether it can be read or not; None if there is none."""
+    return next(iter(_candidates(run_dir)), None)
+
+
+def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
+    """The checkpoint to go on from: the newest that is whole; None if there is none.
+
+    Prints a line for each that is damaged.
+
+    Raises:
+        RunError: If there are some, and all are damaged.
+    """
+    damaged: list[failures.RunError] = []
+    for file in _candidates(run_dir):
+        try:
+            _read(file)
+        except failures.RunError as error:
+            damaged.append(error)
+            continue
+        for error in damaged:
+            terminal.console.print(f"warning: {error}; going on from {file}")
+        return file
+    if damaged:
+        raise failures.RunError(
+            f"{damaged[0]}, and there is no other: --overwrite starts afresh"
+        )
+    return None
+
+
+def _candidates(run_dir: pathlib.Path) -> list[pathlib.Path]:
+    files = (path(run_dir, which) for which in ("last", "previous", "best"))
+    return [file for file in files if file.exists()]
 
 
 def save(
@@ -101,7 +154,9 @@ def save(
     arrays["state"] = np.array(json.dumps(dataclasses.asdict(state)))
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    atomic.write(file, buffer.getvalue())
+    # Should the last one be damaged later, a run goes on from the one before.
+    keep = file.with_name(_PREVIOUS) if file.name == _LAST else None
+    atomic.write(file, buffer.getvalue(), keep=keep)
 
 
 def averaged(optimizer: keras.optimizers.Optimizer) -> dict[str, np.ndarray]:
@@ -238,11 +293,9 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise failures.RunError(
-            f"{file}: damaged checkpoint ({error}); delete it to go on from best.npz "
-            "where there is one, or use --overwrite to start afresh"
-        ) from error
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise failures.RunError(f"{file}: damaged checkpoint ({reason})") from error
 
 
 def _state(arrays: Mapping[str, np.ndarray]) -> State:

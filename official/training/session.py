@@ -46,7 +46,7 @@ def train(
     """
     trainer, classes = experiment.trainer, experiment.dataset.class_names
     state = checkpoints.State(class_names=classes)
-    if file := checkpoints.newest(run_dir):
+    if file := checkpoints.resumable(run_dir):
         state = checkpoints.restore(
             file, network=model.network, optimizer=model.optimizer
         )
@@ -180,6 +180,7 @@ def _fit(
         callbacks.Release(experiment.fine_tuning),
         callbacks.Phases(guard, experiment.quantization, total_steps=total),
         callbacks.Evaluation(
+            guard,
             _evaluator(experiment, model, guard),
             every=trainer.evaluate_every,
             epochs=trainer.epochs,
@@ -194,6 +195,16 @@ def _fit(
     # An epoch that was interrupted is finished first, as an epoch with fewer steps.
     first = state.epoch + 1 if done else state.epoch
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)
+    if done == steps:
+        # Of an epoch that was interrupted in its evaluation nothing is left but that.
+        with (
+            workers.minding_others(strategy, run_dir),
+            errors.clear(),
+            guard.minding_signals(),
+        ):
+            callbacks.end_epoch(chain, model, state.epoch, state.pending)
+        batches = _fed(experiment, strategy, start_step=first * steps)
+        done = 0
     try:
         with (
             workers.minding_others(strategy, run_dir),
@@ -233,8 +244,8 @@ def _evaluator(
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
     network = networks.build(experiment, training=False)
-    batches = evaluation_batches(
-        experiment, batches=experiment.trainer.evaluate_batches
+    batches = guard.watched(
+        evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
     )
     reestimation = _reestimation(experiment)
     strategy = strategies.connect(experiment.trainer.strategy)
