@@ -43,7 +43,9 @@ class CityscapesPanoptic(cityscapes.Cityscapes):
         return {
             "image": image,
             "semantic": semantic,
-            "instance": segments.consecutive(np.where(things, stored, 0)),
+            "instance": segments.consecutive(
+                np.where(things, stored, 0), path=record.labels
+            ),
             "image_id": self.image_id(record),
         }
 

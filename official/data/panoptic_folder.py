@@ -101,7 +101,10 @@ class PanopticFolder(indexed.IndexedDataset):
         semantic = example["semantic"]
         things = np.isin(semantic, self.thing_ids) & (stored > 0)
         keys = (semantic + 1) * (stored.max(initial=0) + 1) + stored
-        return {**example, "instance": segments.consecutive(np.where(things, keys, 0))}
+        instance = segments.consecutive(
+            np.where(things, keys, 0), path=record.instances
+        )
+        return {**example, "instance": instance}
 
     def _masks(self) -> mask_folder.MaskFolder:
         return mask_folder.MaskFolder(
