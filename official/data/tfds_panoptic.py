@@ -13,6 +13,7 @@ from official.data import (
     indexed,
     label_maps,
     palettes,
+    segment_summary,
     segments,
     tfds,
     tfds_source,
@@ -89,16 +90,7 @@ class TFDSPanoptic(indexed.IndexedDataset):
         image_id = _image_id(record)
         path = f"{self.name} {image_id}"
         image = decoding.image_of_bytes(stored[self.image_key], name=path)
-        header = decoding.header_of_bytes(stored[self.image_key], name=path)
-        colors = decoding.image_of_bytes(stored[self.map_key], name=path)
-        objects = stored[self.objects_key]
-        semantic, instance = segments.labels(
-            label_maps.turned(segments.numbers(colors), header),
-            segments.Segments(*(np.asarray(objects[part]) for part in _PARTS)),
-            self.thing_ids,
-            path=f"{path}: {self.map_key}",
-            source=self.objects_key,
-        )
+        semantic, instance = self._labels(record)
         label_maps.require_same_size(image, semantic, path=path)
         return {
             "image": image,
@@ -106,6 +98,29 @@ class TFDSPanoptic(indexed.IndexedDataset):
             "instance": instance,
             "image_id": image_id,
         }
+
+    def segment_counts(self, split: str) -> segment_summary.Summary:
+        """As `Dataset.segment_counts`, of the first images."""
+
+        def look(record: tfds.Record) -> segment_summary.Image:
+            return segment_summary.of_maps(*self._labels(record), self.thing_ids)
+
+        return segment_summary.of_first(self, split, look)
+
+    def _labels(self, record: tfds.Record) -> tuple[np.ndarray, np.ndarray]:
+        """Classes and instances."""
+        stored = record.source[record.place]
+        path = f"{self.name} {_image_id(record)}"
+        header = decoding.header_of_bytes(stored[self.image_key], name=path)
+        colors = decoding.image_of_bytes(stored[self.map_key], name=path)
+        objects = stored[self.objects_key]
+        return segments.labels(
+            label_maps.turned(segments.numbers(colors), header),
+            segments.Segments(*(np.asarray(objects[part]) for part in _PARTS)),
+            self.thing_ids,
+            path=f"{path}: {self.map_key}",
+            source=self.objects_key,
+        )
 
 
 def _image_id(record: tfds.Record) -> str:

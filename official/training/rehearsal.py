@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from official.data import errors, pipeline
-from official.report import contents, terminal
+from official.report import held, terminal
 from official.tasks import evaluation
 from official.training import networks, preparation, session, trainable
 
@@ -24,11 +24,7 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     """
     model = preparation.model(experiment, fresh=True)
     splits = (experiment.train.split, experiment.eval.split)
-    held = contents.table(
-        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
-    )
-    if held is not None:
-        terminal.console.print(held)
+    held.show(experiment.dataset, splits, experiment.task)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)
     loss, step = _train(experiment, model)
