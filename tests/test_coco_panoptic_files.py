@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import small
 from PIL import Image
 
 from official import runner
@@ -21,7 +22,6 @@ from official.report import records
 from official.tasks.center_grouping import CenterGrouping
 from official.tasks.center_offsets import CenterOffsets
 from official.tasks.panoptic import Panoptic
-from tests import small
 
 
 @pytest.fixture
