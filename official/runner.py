@@ -11,7 +11,7 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.report import (
     confusion,
-    contents,
+    held,
     html,
     precision_recall,
     predictions,
@@ -87,11 +87,7 @@ def _train(
     terminal.console.print(_summary(experiment, name, run_dir))
     _warn_of_another_task(experiment)
     splits = (experiment.train.split, experiment.eval.split)
-    held = contents.table(
-        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
-    )
-    if held is not None:
-        terminal.console.print(held)
+    held.show(experiment.dataset, splits, experiment.task)
     model = preparation.model(experiment, fresh=not goes_on)
     if not goes_on and run_dir.exists():
         shutil.rmtree(run_dir)

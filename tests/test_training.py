@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 import small
@@ -21,6 +22,7 @@ from official.data import mask_folder
 from official.experiment import load_run
 from official.heads import lraspp
 from official.optim import optimizers, schedules
+from official.tasks import segmentation
 from official.training import checkpoints, strategy
 
 CHILD = """
@@ -395,6 +397,30 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert "train: 12 examples can be read" in text
     assert "12 steps of" in text
     assert "4 evaluations of" in text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WithBranch(segmentation.Segmentation):
+    """In training there is an output that no file has."""
+
+    def build(self, *, num_classes, training):
+        network = super().build(num_classes=num_classes, training=training)
+        if not training:
+            return network
+        branch = keras.layers.Conv2D(2, 1, trainable=False, name="branch")(
+            network.output["logits"]
+        )
+        return keras.Model(network.input, network.output | {"branch": branch})
+
+
+def test_a_dry_run_evaluates_a_network_without_the_branches_of_training(
+    tmp_path, capsys
+):
+    task = small.experiment().task
+    fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    branched = dataclasses.replace(small.experiment(), task=WithBranch(**fields))
+    run(branched, tmp_path / "run", dry_run=True)
+    assert "4 evaluations of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
