@@ -178,7 +178,7 @@ def write(
             "changes": list(rewritten.changes),
             "quantization": _quantization(experiment, precision),
         }
-        split.remove(path)
+        split.remove(path, path.parent)
         atomic.write(path, content)
         description["parts"] = _parts(path, target) if spec.split else None
         results_lib.write_json(sidecar.path_of(path), description)
@@ -198,7 +198,7 @@ def _parts(path: pathlib.Path, target: targets_base.Target) -> dict[str, Any] | 
     """Divides a file; what the description says of it, None if one part is all."""
     try:
         parts = split.divide(path, target=target, folder=path.parent)
-    except failures.RequestError as error:
+    except split.NothingToDivide as error:
         terminal.console.print(f"not divided: {error}")
         return None
     for line in parts.lines():

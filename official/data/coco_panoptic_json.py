@@ -1,6 +1,5 @@
 """The files in which COCO keeps what the segments of panoptic maps are."""
 
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -155,6 +154,7 @@ def _annotation(
 
 def _areas(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
     areas = [row.get("area") for row in rows]
-    if all(isinstance(area, int | float) and math.isfinite(area) for area in areas):
+    # What no image has room for is no area.
+    if all(isinstance(area, int | float) and 0 <= area < 2**31 for area in areas):
         return np.array(areas, np.int64)
     return None
