@@ -91,7 +91,7 @@ def train(given: argparse.Namespace) -> None:
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
     targets.of(experiment.export)  # what is wrong ends here, not after training
     run_dir = given.run_dir or pathlib.Path("runs") / given.experiment
-    runner.run(
+    exports = runner.run(
         experiment,
         name=given.experiment,
         run_dir=run_dir,
@@ -99,7 +99,7 @@ def train(given: argparse.Namespace) -> None:
         evaluate_only=given.evaluate_only,
         dry_run=given.dry_run,
     )
-    if not (given.evaluate_only or given.dry_run):
+    if exports:
         export.run(experiment, run_dir=run_dir)
 
 

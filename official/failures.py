@@ -39,6 +39,13 @@ class Interrupted(Failure):
     exit_status: ClassVar[int] = 4
 
 
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
+"""Signals that interrupt a command; the last comes when its terminal or ssh ends."""
+
 _AGAIN = 2.0
 """Seconds after which an interruption is raised again if the command goes on."""
 
@@ -50,7 +57,7 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
         command: Raises a `Failure` where it cannot go on.
         debug: Print tracebacks.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+    for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, _interrupt)
     try:
         command()

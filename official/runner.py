@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import shutil
-from typing import TYPE_CHECKING
 
 from official import atomic, bindings, failures
 from official import experiment as experiment_lib
@@ -12,7 +11,7 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.report import (
     confusion,
-    contents,
+    held,
     html,
     precision_recall,
     predictions,
@@ -30,9 +29,6 @@ from official.training import (
     workers,
 )
 from official.training import strategy as strategies
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # Fields in which a continued run may differ from how it was started.
 MAY_CHANGE = (
@@ -55,10 +51,13 @@ def run(
     overwrite: bool,
     evaluate_only: bool,
     dry_run: bool,
-) -> None:
+) -> bool:
     """Trains, evaluates, and fills the run folder but for its export.
 
     A folder that holds a run of the same experiment is continued.
+
+    Returns:
+        Whether this process is to export: of several hosts the first alone.
 
     Raises:
         RequestError: If the folder holds something else, or the data is wrong.
@@ -72,30 +71,17 @@ def run(
     if dry_run:
         terminal.console.print(_summary(experiment, name, run_dir))
         rehearsal.run(experiment)
-        return
+        return False
     _require_usable(run_dir)
     goes_on = not overwrite and checkpoints.newest(run_dir) is not None
-    _require_one_folder(goes_on, run_dir, strategy)
     if goes_on:
         _refuse_another(experiment, run_dir)
     if not evaluate_only:
-        _train(experiment, name, run_dir, goes_on=goes_on)
+        with workers.minding_others(strategy, run_dir):
+            _train(experiment, name, run_dir, goes_on=goes_on)
     if chief:
         _evaluate(experiment, name, run_dir)
-
-
-def _require_one_folder(
-    goes_on: bool, run_dir: pathlib.Path, strategy: "tf.distribute.Strategy"
-) -> None:
-    """All hosts have to go on from the checkpoint that the chief goes on from."""
-    of_chief = workers.of_chief({"goes_on": float(goes_on)}, strategy)["goes_on"]
-    if goes_on != bool(of_chief):
-        there, here = ("a", "no") if of_chief else ("no", "a")
-        raise failures.RequestError(
-            f"{run_dir}: the first host finds {there} checkpoint there, host "
-            f"{workers.number(strategy)} finds {here} one: give a --run_dir on a file "
-            "system that all hosts share"
-        )
+    return chief and not evaluate_only
 
 
 def _require_usable(run_dir: pathlib.Path) -> None:
@@ -119,11 +105,7 @@ def _train(
     terminal.console.print(_summary(experiment, name, run_dir))
     _warn_of_another_task(experiment)
     splits = (experiment.train.split, experiment.eval.split)
-    held = contents.table(
-        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
-    )
-    if held is not None:
-        terminal.console.print(held)
+    held.show(experiment.dataset, splits, experiment.task)
     model = preparation.model(experiment, fresh=not goes_on)
     strategy = strategies.connect(experiment.trainer.strategy)
     if workers.is_chief(strategy):

@@ -103,7 +103,7 @@ ROWS = {
     "CamVid, MobileNetV2 from ImageNet": Row(
         data="camvid",
         experiment="mnv2_seg_camvid",
-        settings=(*SEGMENTATION[:2], "trainer.epochs = 20"),
+        settings=(*SEGMENTATION[:2], "trainer.epochs = 10"),
         qat=SEGMENTATION[:2],
         weights=True,
     ),

@@ -47,7 +47,9 @@ def settings(variant: str, seed: int, given: argparse.Namespace) -> list[str]:
 
 
 def run_dir(variant: str, seed: int, given: argparse.Namespace) -> pathlib.Path:
-    return pathlib.Path(given.out).resolve() / f"{variant}_seed_{seed}"
+    height, width = given.size
+    what = f"{height}x{width}_{given.images}_images_{given.epochs}_epochs"
+    return pathlib.Path(given.out).resolve() / what / f"{variant}_seed_{seed}"
 
 
 def figures(folder: pathlib.Path) -> dict[str, float] | None:

@@ -36,6 +36,13 @@ done
 # The first that fails gives the status; the others end by themselves.
 status=0
 for pid in "${pids[@]}"; do
-  wait "$pid" || { code=$?; [ "$status" -ne 0 ] || status=$code; }
+  code=0
+  wait "$pid" || code=$?
+  # An interruption of this script ends `wait` before the process has ended.
+  while kill -0 "$pid" 2>/dev/null; do
+    code=0
+    wait "$pid" || code=$?
+  done
+  [ "$status" -ne 0 ] || status=$code
 done
 exit "$status"

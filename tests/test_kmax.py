@@ -182,6 +182,37 @@ def test_each_slot_gathers_the_pixels_that_it_wins():
         np.testing.assert_array_equal(found[-1], expected)
 
 
+def test_sums_over_many_pixels_do_not_overflow_in_half_precision():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        queries_ = keras.Input((6, 1, 16), dtype="float16")
+        pixels = keras.Input((128, 256, 4), dtype="float16")
+        x, _ = SMALL.decoder.layer(queries_, pixels, 5, norm=SMALL.norm, name="one")
+        network = keras.Model([queries_, pixels], x)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    network.get_layer("one_kmeans_value_norm").beta.assign(np.full(16, 20.0))
+    for name in ("one_kmeans_project_norm", "one_ffn_project_norm"):
+        gamma = network.get_layer(name).gamma  # starts at 0, and would hide the sums
+        gamma.assign(np.ones(gamma.shape))
+    sums = network.get_layer("one_kmeans").output
+    probe = keras.Model(network.input, [sums, network.output])
+    generator = np.random.default_rng(0)
+    given = [
+        generator.normal(size=(2, *shape)).astype(np.float16)
+        for shape in ((6, 1, 16), (128, 256, 4))
+    ]
+    sums, found = (np.asarray(each) for each in probe(given, training=True))
+    assert sums.dtype == np.float32
+    assert sums.max() > np.finfo(np.float16).max
+    # Each of the pixels counts about 20 once.
+    np.testing.assert_allclose(sums.sum(axis=(1, 2)), 20 * 128 * 256, rtol=0.02)
+    assert found.dtype == np.float16
+    assert np.isfinite(found).all()
+    assert found.std() > 0.1
+
+
 def test_no_gradient_passes_through_the_choice_of_a_slot():
     import tensorflow as tf
 

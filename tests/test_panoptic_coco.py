@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from official import failures
-from official.data import base, errors
+from official.data import base, errors, segments
 from official.data.coco_panoptic import COCOPanoptic
 
 VOID = base.IGNORE_LABEL
@@ -112,6 +112,21 @@ def test_a_segment_without_a_pixel_is_nowhere(tmp_path):
     stored = np.where(MAP == 500, 0, MAP)
     example = _only(_write(tmp_path, stored=stored))
     assert set(np.unique(example["instance"])) == {0, 1}
+
+
+def test_a_map_may_have_999_things_of_more_that_are_listed():
+    numbers = np.arange(1, 1002)
+    found = segments.Segments(numbers, np.zeros(1001, np.int32), np.zeros(1001, bool))
+
+    def labels(stored):
+        return segments.labels(stored[None], found, (0,), path="m.png", source="j.json")
+
+    semantic, instance = labels(numbers[2:])
+    assert not semantic.any()
+    assert instance.tolist() == [list(range(1, 1000))]
+    message = r"m.png: 1000 things, and an image may have 999; .* crowd of some \(iscro"
+    with pytest.raises(failures.DataError, match=message):
+        labels(numbers[:1000])
 
 
 def test_a_segment_of_the_map_that_the_file_lacks_is_an_error(tmp_path):

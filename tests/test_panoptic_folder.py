@@ -112,3 +112,15 @@ def test_maps_of_another_size_are_found_before_training(tmp_path):
     dataset = _write(tmp_path, np.ones((2, 5)))
     with pytest.raises(failures.DataError, match=r"1 of 1 masks differ.*a.png is 5x2"):
         dataset.size("train")
+
+
+def test_more_things_than_a_panoptic_map_can_hold_are_refused(tmp_path):
+    numbers = np.arange(1000).reshape(25, 40)
+    dataset = _write(tmp_path, numbers + 1, dtype=np.uint16)
+    _save(np.ones((25, 40)), tmp_path / "labels/train/a.png")
+    _save(np.zeros((25, 40, 3)), tmp_path / "images/train/a.jpg")
+    message = r"instances/train/a.png: 1000 things, and an image may have 999; cut the"
+    with pytest.raises(failures.DataError, match=message):
+        _only(dataset)
+    _save(numbers, tmp_path / "instances/train/a.png", np.uint16)
+    assert _only(dataset)["instance"].max() == 999

@@ -116,11 +116,30 @@ def test_training_targets_are_drawn():
     np.testing.assert_allclose(pixels[200, 10], [void] * 3, atol=1)
     road = 0.4 * 200 + 0.6 * np.array(PALETTE[2])
     np.testing.assert_allclose(pixels[10, 310], road, atol=1)
-    semantic = {"semantic": np.array([[2, 2, 255]])}
-    pixels = np.asarray(
-        PANEL.sample(PHOTO, semantic, class_names=NAMES, palette=PALETTE)
-    )
-    np.testing.assert_allclose(pixels[200, 10], road, atol=1)
+
+
+def test_training_targets_of_centers_are_drawn_as_things():
+    # A person of two places, another beside it, a crowd, road and void.
+    semantic = np.array([[0, 0, 0, 0, 2, 255]])
+    photo = np.full((4, 24, 3), 200, np.uint8)
+    offsets = np.zeros((1, 6, 2), np.float32)
+    offsets[0, :2, 1] = 2, -2
+    targets = {
+        "semantic": semantic,
+        "offsets": offsets,
+        "offset_weights": np.float32([[1, 1, 1, 0, 0, 0]]),
+    }
+    picture = PANEL.sample(photo, targets, class_names=NAMES, palette=PALETTE)
+    middle = picture.height // 2 + 8  # below the names
+    row = np.asarray(picture)[middle, picture.width // 12 :: picture.width // 6][:6]
+    one, same, other, crowd, road, void = (tuple(each.tolist()) for each in row)
+    assert one == same
+    assert len({one, other, road, void}) == 4
+    # Of the class alone, as stuff is; the first person may have its color, too.
+    person = 0.4 * 200 + 0.6 * np.array(PALETTE[0])
+    np.testing.assert_allclose(crowd, person, atol=1)
+    np.testing.assert_allclose(void, [0.4 * 200] * 3, atol=1)
+    np.testing.assert_allclose(road, 0.4 * 200 + 0.6 * np.array(PALETTE[2]), atol=1)
 
 
 MASKS = {"mask_logits": (1, 8, 12, 20), "class_logits": (1, 20, 4)}

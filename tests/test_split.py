@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from test_mapping import constant, file, op, tensor
 
 from official import export_spec, failures
-from official.layers import hard_swish
+from official.layers import argmax, hard_swish
 from tflite_export import __main__ as command
 from tflite_export import (
     border,
@@ -366,13 +366,25 @@ def test_damaged_files_are_refused_in_a_line(content, tmp_path):
             if buffer.data is not None and len(buffer.data) == 8 * 9 * 8:
                 buffer.data = buffer.data[:10]
 
-    for number, bad in enumerate(
-        (content[: len(content) // 2], networks.edited(content, no_such_weights))
-    ):
+    def no_such_input(read):
+        """Its signature names what the graph makes itself."""
+        (entry,) = read.signatureDefs[0].inputs
+        entry.tensorIndex = read.subgraphs[0].operators[0].outputs[0]
+
+    def no_such_buffer(read):
+        read.metadata[0].buffer = 1_000_000
+
+    edits = (no_such_weights, no_such_input, no_such_buffer)
+    forged = [networks.edited(content, edit) for edit in edits]
+    for number, bad in enumerate([content[: len(content) // 2], *forged]):
         path = written(tmp_path / f"m{number}.tflite", bad)
-        line = refusal(path)
+        # LiteRT may find out only when it runs a part.
+        with pytest.raises(failures.Failure) as caught:
+            split.divide(path, target=EDGETPU, folder=path.parent)
+        line = str(caught.value)
         assert line.startswith(f"{path}: ")
         assert "\n" not in line
+        assert "unexpected" not in line
 
 
 def test_parts_that_give_something_else_are_not_written(model, monkeypatch):
@@ -385,6 +397,45 @@ def test_parts_that_give_something_else_are_not_written(model, monkeypatch):
         "random inputs), so they are not written"
     )
     assert [path.name for path in model.parent.iterdir()] == ["model.tflite"]
+
+
+def test_a_file_that_is_refused_leaves_no_parts_of_another(model, parts):
+    folder = parts.trunk.file.path.parent
+    compiled_trunk = folder / f"{parts.trunk.file.path.stem}_edgetpu.tflite"
+    compiled_trunk.write_bytes(b"compiled")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    whole = parts.trunk.file.path.read_bytes()
+    path = folder / f"{parts.trunk.file.path.stem.removesuffix('_trunk')}.tflite"
+    try:
+        path.write_bytes(whole)
+        with pytest.raises(split.NothingToDivide, match="takes all 3 ops"):
+            split.divide(path, target=EDGETPU, folder=folder)
+        assert not any(
+            "_trunk" in p.name or "_rest" in p.name for p in folder.iterdir()
+        )
+    finally:
+        for each, content in before.items():
+            each.write_bytes(content)
+        compiled_trunk.unlink()
+
+
+def test_a_rest_that_computes_nothing_is_no_reason_to_divide(tmp_path):
+    keras.utils.set_random_seed(0)
+    images = keras.Input((16, 24, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="stem_conv")(x)
+    x = argmax.ArgMax(name="class_ids")(x)
+    network = keras.Model(images, {"class_ids": x}, name="network")
+    spec = export_spec.Export(input_type="int8", output="class_ids")
+    graph = inference.build(network, spec=spec, precision="int8")
+    random = np.random.default_rng(0)
+    given = random.integers(0, 256, (4, 1, 16, 24, 3)).astype(np.float32)
+    made = conversion.convert(
+        graph, "int8", spec=spec, calibration=calibration.collect(given)
+    )
+    line = refusal(written(tmp_path / "model.tflite", made))
+    assert "leaves to the CPU (ARG_MAX: ARG_MAX is not in the table" in line
+    assert line.endswith("multiplies and adds nothing; use the file as it is")
 
 
 def test_differences_are_counted_by_bits():
@@ -431,5 +482,5 @@ def test_an_export_divides_describes_the_parts_and_compiles_the_trunk(
     _, lines = findings.for_hardware(files, {}, "edgetpu")["edgetpu int8"]
     assert asked == ["model_edgetpu_int8_trunk.tflite"]
     assert lines[-1] == "edgetpu int8: done"
-    split.remove(path)
+    split.remove(path, tmp_path)
     assert [p.name for p in tmp_path.glob("*.tflite")] == [path.name]

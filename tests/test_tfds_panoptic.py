@@ -1,10 +1,13 @@
 """Panoptic data sets prepared by TensorFlow Datasets."""
 
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from official import failures
-from official.data import base
+from official.data import base, coco_categories
 from official.data.tfds_panoptic import TFDSPanoptic
 
 builders = pytest.importorskip("tensorflow_datasets")
@@ -110,3 +113,101 @@ def test_what_is_missing_is_named(folder):
         failures.DataError, match=r"no image 'panoptic'; it has image, "
     ):
         dataset.size("train")
+
+
+def _coco(folder, monkeypatch):
+    """COCO's own builder, on two small images in the place of its archives."""
+    from tensorflow_datasets.object_detection import coco
+
+    ids = coco_categories.PANOPTIC_IDS
+    categories = [
+        {"id": number, "name": name, "isthing": int(number < 91)}
+        for name, number in ids.items()
+    ]
+    images, annotations = [], []
+    for number, first in ((139, "dog"), (285, "rug-merged")):
+        names = {3: "sky-other-merged", 9: first, 500: "person", 70_000: "person"}
+        found = [
+            {
+                "id": segment,
+                "category_id": ids[name],
+                "iscrowd": int(segment == 500),
+                "area": int((segment == MAP).sum()),
+                "bbox": [0, 0, 4, 3],
+            }
+            for segment, name in names.items()
+        ]
+        file_name = f"{number:012d}"
+        images.append(
+            {"id": number, "file_name": f"{file_name}.jpg", "height": 3, "width": 4}
+        )
+        annotations.append(
+            {
+                "image_id": number,
+                "file_name": f"{file_name}.png",
+                "segments_info": found,
+            }
+        )
+        colors = np.stack([MAP % 256, MAP // 256 % 256, MAP // 65536], -1)
+        for name, pixels in (
+            (f"images/val2017/{file_name}.jpg", np.full((3, 4, 3), number % 256)),
+            (f"maps/{file_name}.png", colors),
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+    (folder / "annotations").mkdir()
+    (folder / "annotations/panoptic_val2017.json").write_text(
+        json.dumps(
+            {"images": images, "annotations": annotations, "categories": categories}
+        )
+    )
+
+    def generators(builder, manager):
+        arguments = {
+            "image_dir": str(folder / "images"),
+            "annotation_dir": str(folder),
+            "split_name": "val2017",
+            "annotation_type": coco.AnnotationType.PANOPTIC,
+            "panoptic_dir": str(folder / "maps"),
+        }
+        return [builders.core.SplitGenerator("validation", gen_kwargs=arguments)]
+
+    monkeypatch.setattr(coco.Coco, "_split_generators", generators)
+    prepared = folder / "prepared"
+    coco.Coco(config="2017_panoptic", data_dir=prepared).download_and_prepare()
+    return TFDSPanoptic(name="coco/2017_panoptic", data_dir=str(prepared))
+
+
+def test_what_the_catalogs_own_builder_writes_is_read_with_cocos_numbers(
+    tmp_path, monkeypatch
+):
+    dataset = _coco(tmp_path, monkeypatch)
+    assert dataset.num_classes == 133
+    assert dataset.class_names[79:81] == ("toothbrush", "banner")
+    assert dataset.thing_ids == tuple(range(80))
+    assert dataset.category_ids("val") == tuple(coco_categories.PANOPTIC_IDS.values())
+    numbers = dataset.image_numbers("val")
+    assert sorted(numbers.values()) == [139, 285]
+    seen = set()
+    for example in dataset.load("val").as_numpy_iterator():
+        number = numbers[example["image_id"].decode()]
+        # The id is that of this very image; JPEG may round its gray.
+        assert abs(int(example["image"][0, 0, 0]) - number % 256) <= 2
+        first = dataset.class_names[example["semantic"][1, 0]]
+        assert first == {139: "dog", 285: "rug-merged"}[number]
+        # Persons 500 are a crowd.
+        assert example["instance"][0].tolist() == [0, 0, *example["instance"][0, 2:]]
+        assert (example["semantic"][0] == 0).all()
+        assert example["semantic"][2].tolist() == [VOID, VOID, 119, VOID]
+        seen.add(number)
+    assert seen == {139, 285}
+    assert dataset.segment_counts("val").crowds == 2
+
+
+def test_the_numbers_of_categories_are_those_of_cocos_file(shared):
+    path = shared / "data/coco128/annotations/panoptic_train.json"
+    categories = json.loads(path.read_text())["categories"]
+    known = coco_categories.PANOPTIC_IDS
+    assert {row["name"]: row["id"] for row in categories} == known
+    assert [row["isthing"] for row in categories] == [1] * 80 + [0] * 53
+    assert list(known.values()) == sorted(known.values())

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 import small
@@ -22,7 +23,7 @@ from official.data import mask_folder
 from official.experiment import load_run
 from official.heads import lraspp
 from official.optim import optimizers, schedules
-from official.tasks import evaluation
+from official.tasks import evaluation, segmentation
 from official.training import checkpoints, strategy
 
 CHILD = """
@@ -251,15 +252,16 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(tmp_path, capsys
     damaged[len(whole) // 2] ^= 1  # one bit, in the middle of an array
     for content in (damaged, whole[: len(whole) // 2], b"damaged", b""):
         last.write_bytes(content)
-        previous = checkpoints.path(folder, "previous").read_bytes()
         capsys.readouterr()
         run(small.experiment(epochs=3), folder)
         printed = capsys.readouterr().out
         assert "last.npz: damaged checkpoint (" in printed
-        assert "previous.npz" in printed
         assert "resuming after step 6 (epoch 2)" in printed
         assert same_arrays(last.read_bytes(), whole)
-        checkpoints.path(folder, "previous").write_bytes(previous)
+        # The one before is still there, and what was damaged lies aside.
+        before = checkpoints.path(folder, "previous")
+        assert checkpoints.state(before).epoch == 2
+        assert (folder / "checkpoints" / "damaged.npz").read_bytes() == content
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
 
@@ -459,6 +461,30 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert "train: 12 examples can be read" in text
     assert "12 steps of" in text
     assert "4 evaluations of" in text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WithBranch(segmentation.Segmentation):
+    """In training there is an output that no file has."""
+
+    def build(self, *, num_classes, training):
+        network = super().build(num_classes=num_classes, training=training)
+        if not training:
+            return network
+        branch = keras.layers.Conv2D(2, 1, trainable=False, name="branch")(
+            network.output["logits"]
+        )
+        return keras.Model(network.input, network.output | {"branch": branch})
+
+
+def test_a_dry_run_evaluates_a_network_without_the_branches_of_training(
+    tmp_path, capsys
+):
+    task = small.experiment().task
+    fields = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    branched = dataclasses.replace(small.experiment(), task=WithBranch(**fields))
+    run(branched, tmp_path / "run", dry_run=True)
+    assert "4 evaluations of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

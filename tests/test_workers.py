@@ -47,14 +47,32 @@ backbone = small.TwoConvolutions(synchronized=True)
 experiment = small.experiment(epochs=int(sys.argv[2]), strategy=spec)
 experiment = dataclasses.replace(
     experiment, task=dataclasses.replace(experiment.task, backbone=backbone))
-sys.exit(failures.run(lambda: runner.run(
+sys.exit(failures.run(lambda: print("exports:", runner.run(
     experiment, name="small", run_dir=pathlib.Path(sys.argv[1]), overwrite=False,
-    evaluate_only=False, dry_run=False), debug=False))
+    evaluate_only=False, dry_run=False)), debug=False))
 """
 
 
-def start(script: str, *arguments: str, root: pathlib.Path) -> list[subprocess.Popen]:
-    """Two processes of one training."""
+@pytest.fixture
+def start(root):
+    """Starts two processes of one training; what is left of them is killed."""
+    started: list[subprocess.Popen] = []
+
+    def begin(script: str, *arguments: str) -> list[subprocess.Popen]:
+        processes = two_processes(script, *arguments, root=root)
+        started.extend(processes)
+        return processes
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def two_processes(
+    script: str, *arguments: str, root: pathlib.Path
+) -> list[subprocess.Popen]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
         for each in sockets:
@@ -87,8 +105,8 @@ def ended(processes: list[subprocess.Popen]) -> list[str]:
     return [process.communicate(timeout=240)[1] for process in processes]
 
 
-def test_two_processes_train_each_task_as_one_device_does(root, tmp_path):
-    processes = start(ALL_TASKS, str(tmp_path / "two"), root=root)
+def test_two_processes_train_each_task_as_one_device_does(start, tmp_path):
+    processes = start(ALL_TASKS, str(tmp_path / "two"))
     errors = ended(processes)
     assert [p.returncode for p in processes] == [0, 0], errors[0][-2000:]
     for name, experiment in one_of_each_task.experiments().items():
@@ -123,16 +141,16 @@ def checkpoint_after(folder: pathlib.Path, epochs: int, process) -> None:
 
 
 def test_a_dead_worker_ends_the_others_and_the_run_goes_on_to_the_same_weights(
-    root, tmp_path
+    start, tmp_path
 ):
     epochs = "40"
-    for process in (
-        undisturbed := start(ONE_RUN, str(tmp_path / "a"), epochs, root=root)
-    ):
-        assert process.wait(timeout=240) == 0
-    for process in undisturbed:
-        process.communicate()
-    chief, worker = start(ONE_RUN, str(tmp_path / "b"), epochs, root=root)
+    undisturbed = start(ONE_RUN, str(tmp_path / "a"), epochs)
+    outputs = [process.communicate(timeout=240) for process in undisturbed]
+    assert [process.returncode for process in undisturbed] == [0, 0], outputs
+    # The first host alone talks and exports.
+    assert outputs[0][0].endswith("exports: True\n")
+    assert outputs[1][0] == "exports: False\n"
+    chief, worker = start(ONE_RUN, str(tmp_path / "b"), epochs)
     checkpoint_after(tmp_path / "b", 2, chief)
     worker.send_signal(signal.SIGKILL)
     _, error = chief.communicate(timeout=120)
@@ -142,11 +160,10 @@ def test_a_dead_worker_ends_the_others_and_the_run_goes_on_to_the_same_weights(
     assert last.startswith("error: another of the 2 hosts of this training has ended")
     file = checkpoints.path(tmp_path / "b", "last")
     assert 2 <= checkpoints.state(file).epoch < 40
-    again = start(ONE_RUN, str(tmp_path / "b"), epochs, root=root)
+    again = start(ONE_RUN, str(tmp_path / "b"), epochs)
     outputs = [process.communicate(timeout=240) for process in again]
     assert [process.returncode for process in again] == [0, 0], outputs
     assert "resuming after step" in outputs[0][0]
-    assert not outputs[1][0]  # only the first host talks
     with np.load(checkpoints.path(tmp_path / "a", "last")) as one, np.load(file) as two:
         assert set(one.files) == set(two.files)
         for name in set(one.files) - {"state"}:
@@ -162,6 +179,11 @@ def test_a_dead_worker_ends_the_others_and_the_run_goes_on_to_the_same_weights(
         (
             '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
             "index 1 of 1 workers; want from 0 to 0",
+        ),
+        (
+            '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": '
+            '{"type": "worker", "index": 0}}',
+            "has the jobs chief, worker: want 'worker' alone",
         ),
     ],
 )

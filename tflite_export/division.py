@@ -88,7 +88,27 @@ def _divide(folder: pathlib.Path) -> None:
     probe.limit_memory()
     request = json.loads((folder / "request.json").read_text())
     path = pathlib.Path(request["model"])
-    # LiteRT verifies all offsets, so that what is taken apart after this is sound.
+    try:
+        different = _tried(path, folder, request)
+    except failures.Failure:
+        raise
+    except _PartFailed as error:
+        line = str(error).replace(f"{folder}/", "")
+        raise failures.RunError(f"{path}: divided, {line}") from error
+    except (*flatbuffer.DAMAGE, RuntimeError) as error:
+        line = flatbuffer.printable(" ".join(str(error).split()))[:200]
+        raise failures.RequestError(
+            f"{path}: damaged TFLite model ({type(error).__name__}: {line}); export or "
+            "download it again"
+        ) from error
+    print(json.dumps(different))
+
+
+def _tried(
+    path: pathlib.Path, folder: pathlib.Path, request: dict[str, Any]
+) -> dict[str, int]:
+    """Writes the parts; how many values of each output differ."""
+    # LiteRT verifies offsets, so that what is taken apart after this can be read.
     whole = _Signature(path)
     model = model_tables.unpacked(path.read_bytes())
     if reason := excerpt.obstacle(model):
@@ -96,14 +116,10 @@ def _divide(folder: pathlib.Path) -> None:
             f"{path}: cannot be divided: it {reason}, and a part of it would not stand "
             "alone"
         )
-    try:
-        trunk, rest = (
-            _written(folder / name, model, request[name]) for name in (TRUNK, REST)
-        )
-        print(json.dumps(_differences(whole, trunk, rest)))
-    except _PartFailed as error:
-        line = str(error).replace(f"{folder}/", "")
-        raise failures.RunError(f"{path}: divided, {line}") from error
+    trunk, rest = (
+        _written(folder / name, model, request[name]) for name in (TRUNK, REST)
+    )
+    return _differences(whole, trunk, rest)
 
 
 class _PartFailed(Exception):

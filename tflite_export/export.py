@@ -14,7 +14,7 @@ from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.quantization import rewrite
 from official.report import html, predictions, terminal
-from official.tasks import evaluation, segment_reader
+from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
     android,
@@ -30,8 +30,8 @@ from tflite_export import (
     metadata,
     mixed,
     model_card,
-    panoptic_postprocess,
     parity,
+    ports,
     sidecar,
     split,
 )
@@ -178,7 +178,7 @@ def write(
             "changes": list(rewritten.changes),
             "quantization": _quantization(experiment, precision),
         }
-        split.remove(path)
+        split.remove(path, path.parent)
         atomic.write(path, content)
         description["parts"] = _parts(path, target) if spec.split else None
         results_lib.write_json(sidecar.path_of(path), description)
@@ -189,8 +189,8 @@ def write(
         terminal.console.print(f"for MediaPipe Tasks: {warning}")
     labels = "".join(f"{name}\n" for name in experiment.dataset.class_names)
     atomic.write(folder / metadata.LABELS, labels)
-    if set(file.outputs) in (segment_reader.MASKS, segment_reader.SLOTS):
-        _copy_postprocessing(folder)
+    if source := ports.postprocessing(file.outputs):
+        atomic.write(folder / source.name, source.read_text(encoding="utf-8"))
     return files
 
 
@@ -198,18 +198,12 @@ def _parts(path: pathlib.Path, target: targets_base.Target) -> dict[str, Any] | 
     """Divides a file; what the description says of it, None if one part is all."""
     try:
         parts = split.divide(path, target=target, folder=path.parent)
-    except failures.RequestError as error:
+    except split.NothingToDivide as error:
         terminal.console.print(f"not divided: {error}")
         return None
     for line in parts.lines():
         terminal.console.print(line)
     return parts.as_json()
-
-
-def _copy_postprocessing(folder: pathlib.Path) -> None:
-    """Puts what makes segments of the outputs, in NumPy alone, beside the files."""
-    source = pathlib.Path(panoptic_postprocess.__file__)
-    atomic.write(folder / source.name, source.read_text(encoding="utf-8"))
 
 
 def _calibrated(experiment: experiment_lib.Experiment) -> set[str]:

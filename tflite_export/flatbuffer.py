@@ -50,7 +50,7 @@ _VALUES_PER_ENTRY = 50  # a tensor or an op takes as long to read
 _MOST_BYTES = 2**31 - 1
 
 # What reading a forged offset, count or string can raise.
-_DAMAGE = (
+DAMAGE = (
     struct.error,
     ArithmeticError,
     AttributeError,
@@ -201,7 +201,7 @@ def parse(content: bytes, path: pathlib.Path) -> File:
     try:
         reader = _Reader(schema.Model.GetRootAs(content))
         return reader.file(path, len(content))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise failures.RequestError(
             f"{path}: damaged TFLite model ({type(error).__name__} while reading it); "
             "export or download it again"

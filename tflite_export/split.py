@@ -28,6 +28,10 @@ from tflite_export import (
 from tflite_export.targets import base
 
 
+class NothingToDivide(failures.RequestError):
+    """A file is best used as it is: one of its parts would have nothing to compute."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
     """A file of the two.
@@ -109,9 +113,13 @@ def paths(model: pathlib.Path, folder: pathlib.Path) -> tuple[pathlib.Path, ...]
 def divide(path: pathlib.Path, *, target: base.Target, folder: pathlib.Path) -> Parts:
     """Divides a file, which may come from anyone, and writes both parts.
 
+    Parts of a file of that name, and what was compiled of them, are deleted first: they
+    would pass for this one's.
+
     Raises:
-        RequestError: If it is no model or cannot be run, if the target takes it whole
-            or nothing of it, or if a part of it cannot stand alone.
+        NothingToDivide: If the target takes it whole or nothing of it.
+        RequestError: If it is no model or cannot be run, or if a part of it cannot
+            stand alone.
         RunError: If both in a row give something else than the whole.
     """
     if not target.one_subgraph:
@@ -121,12 +129,13 @@ def divide(path: pathlib.Path, *, target: base.Target, folder: pathlib.Path) -> 
             f"--target={' or '.join(base.names_of_one_subgraph())}"
         )
     file = flatbuffer.read(path)
+    remove(path, folder)
     places = mapping.places(file, target)
     if reason := _whole(file, places, target):
-        raise failures.RequestError(f"{path}: {reason}")
+        raise NothingToDivide(f"{path}: {reason}")
     found = border.find(file, places)
     if reason := _pointless(file, places, found, target):
-        raise failures.RequestError(f"{path}: {reason}")
+        raise NothingToDivide(f"{path}: {reason}")
     with tempfile.TemporaryDirectory(prefix="tflite_export_") as name:
         made = pathlib.Path(name)
         different = {k: n for k, n in division.run(path, found, made).items() if n}
@@ -136,10 +145,14 @@ def divide(path: pathlib.Path, *, target: base.Target, folder: pathlib.Path) -> 
                 f"{path}: the parts give other values than the whole ({counts}, over "
                 f"{division.RUNS} random inputs), so they are not written"
             )
-        for part, to in zip(
-            (division.TRUNK, division.REST), paths(path, folder), strict=True
-        ):
-            atomic.write(to, (made / part).read_bytes())
+        try:
+            for part, to in zip(
+                (division.TRUNK, division.REST), paths(path, folder), strict=True
+            ):
+                atomic.write(to, (made / part).read_bytes())
+        except OSError:
+            remove(path, folder)
+            raise
     trunk, rest = (
         Part(file=flatbuffer.read(to), multiply_adds=side.multiply_adds)
         for to, side in zip(paths(path, folder), (found.trunk, found.rest), strict=True)
@@ -169,12 +182,9 @@ def run(
     terminal.last_line({"model": str(path)} | parts.as_json() | {"compiled": compiled})
 
 
-def remove(model: pathlib.Path) -> None:
-    """Deletes the parts of a file that lie beside it, and what was compiled of them.
-
-    Of another file of the same name they would pass for this one's.
-    """
-    for part in paths(model, model.parent):
+def remove(model: pathlib.Path, folder: pathlib.Path) -> None:
+    """Deletes the parts of a file in a folder, and what was compiled of them."""
+    for part in paths(model, folder):
         part.unlink(missing_ok=True)
         for compiled in part.parent.glob(f"{part.stem}_*.tflite"):
             compiled.unlink()
@@ -205,6 +215,11 @@ def _pointless(
         return (
             f"nothing that multiplies and adds goes to {target.title} ({reason})"
             f"{f'; {how}' if how else ''}"
+        )
+    if not found.rest.multiply_adds:
+        return (
+            f"what {target.title} leaves to the CPU ({reason}) multiplies and adds "
+            "nothing; use the file as it is"
         )
     if not found.rest.outputs:
         return f"no output depends on what {target.title} leaves to the CPU ({reason})"

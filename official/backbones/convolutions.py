@@ -35,14 +35,25 @@ class Norm:
         fields.check_positive(self, "epsilon")
 
     def __call__(
-        self, features: keras.KerasTensor, name: str, *, gamma: float = 1.0
+        self,
+        features: keras.KerasTensor,
+        name: str,
+        *,
+        gamma: float = 1.0,
+        dtype: str | None = None,
     ) -> keras.KerasTensor:
-        """Adds the norm; its factors start at `gamma`."""
+        """Adds the norm.
+
+        Args:
+            gamma: What its factors start at.
+            dtype: Of what it computes with and gives; None: that of Keras's policy.
+        """
         return batch_norm.BatchNormalization(
             momentum=self.momentum,
             epsilon=self.epsilon,
             synchronized=self.synchronized,
             gamma_initializer=keras.initializers.Constant(gamma),
+            dtype=dtype,
             name=name,
         )(features)
 

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from official.data import box_summary
+    from official.data import box_summary, segment_summary
 
 IGNORE_LABEL = 255
 
@@ -146,10 +146,19 @@ class Dataset(abc.ABC):
         return ()
 
     def summary(self, split: str) -> "box_summary.Summary | None":
-        """What a split holds, for a person to look at; None where nothing is counted.
+        """The boxes of a split, for a person to look at; None if it has none.
 
         Raises:
             failures.DataError: As `size`.
+        """
+        del split
+        return None
+
+    def segment_counts(self, split: str) -> "segment_summary.Summary | None":
+        """The segments of a split, likewise; of the first images where maps are read.
+
+        Raises:
+            failures.DataError: As `size`, or if a map is faulty.
         """
         del split
         return None

@@ -5,7 +5,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from official.data import cityscapes, decoding, indexed, label_maps, segments
+from official.data import (
+    cityscapes,
+    decoding,
+    indexed,
+    label_maps,
+    segment_summary,
+    segments,
+)
 from official.data.streets import classes
 
 _DIVISOR = 1000
@@ -31,8 +38,26 @@ class CityscapesPanoptic(cityscapes.Cityscapes):
 
     def read(self, record: cityscapes.Record) -> dict[str, Any]:
         image = decoding.image(record.image)
+        semantic, instance = self._maps(record)
+        label_maps.require_same_size(image, semantic, path=record.labels)
+        return {
+            "image": image,
+            "semantic": semantic,
+            "instance": instance,
+            "image_id": self.image_id(record),
+        }
+
+    def segment_counts(self, split: str) -> segment_summary.Summary:
+        """As `Dataset.segment_counts`, of the first images."""
+
+        def look(record: cityscapes.Record) -> segment_summary.Image:
+            return segment_summary.of_maps(*self._maps(record), self.thing_ids)
+
+        return segment_summary.of_first(self, split, look)
+
+    def _maps(self, record: cityscapes.Record) -> tuple[np.ndarray, np.ndarray]:
+        """Classes and instances."""
         stored = decoding.label_map(record.labels)
-        label_maps.require_same_size(image, stored, path=record.labels)
         single = stored >= _DIVISOR
         semantic = label_maps.from_numbers(
             np.where(single, stored // _DIVISOR, stored),
@@ -40,12 +65,8 @@ class CityscapesPanoptic(cityscapes.Cityscapes):
             path=record.labels,
         )
         things = single & np.isin(semantic, self.thing_ids)
-        return {
-            "image": image,
-            "semantic": semantic,
-            "instance": segments.consecutive(np.where(things, stored, 0)),
-            "image_id": self.image_id(record),
-        }
+        instance = np.where(things, stored, 0)
+        return semantic, segments.consecutive(instance, path=record.labels)
 
     def image_numbers(self, split: str) -> dict[str, int | str]:
         """Names of images as cityscapesScripts has them: "ulm_000000_000019"."""

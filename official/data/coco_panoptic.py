@@ -20,6 +20,7 @@ from official.data import (
     indexed,
     label_maps,
     palettes,
+    segment_summary,
     segments,
 )
 
@@ -115,13 +116,7 @@ class COCOPanoptic(indexed.IndexedDataset):
 
     def read(self, record: Record) -> dict[str, Any]:
         image = decoding.image(record.image)
-        semantic, instance = segments.labels(
-            self._map(record),
-            record.segments,
-            self.thing_ids,
-            path=record.map,
-            source=record.source,
-        )
+        semantic, instance = self._labels(record)
         label_maps.require_same_size(image, semantic, path=record.map)
         return {
             "image": image,
@@ -129,6 +124,25 @@ class COCOPanoptic(indexed.IndexedDataset):
             "instance": instance,
             "image_id": record.image_id,
         }
+
+    def segment_counts(self, split: str) -> segment_summary.Summary:
+        """As `Dataset.segment_counts`; no map is read if the file has all areas."""
+        path = self._annotations(split)
+        content = _content(path)
+        found = coco_panoptic_json.annotated(path, content)
+        classes = _class_of_category(self, path, content)
+        images = []
+        for number, row in found.items():
+            size = content.images[number].size
+            if row.areas is None or size is None:
+                return segment_summary.of_first(self, split, self._look)
+            renamed = _renamed(row.segments, classes)
+            images.append(
+                segment_summary.of_list(renamed, row.areas, self.thing_ids, size=size)
+            )
+        return segment_summary.summarize(
+            images, self.class_names, thing_ids=self.thing_ids, total=len(images)
+        )
 
     def image_numbers(self, split: str) -> dict[str, int | str]:
         """The file's ids of images."""
@@ -161,6 +175,19 @@ class COCOPanoptic(indexed.IndexedDataset):
             split,
             source=path,
             names={number: images[number].file_name for number in found},
+        )
+
+    def _look(self, record: Record) -> segment_summary.Image:
+        return segment_summary.of_maps(*self._labels(record), self.thing_ids)
+
+    def _labels(self, record: Record) -> tuple[np.ndarray, np.ndarray]:
+        """Classes and instances."""
+        return segments.labels(
+            self._map(record),
+            record.segments,
+            self.thing_ids,
+            path=record.map,
+            source=record.source,
         )
 
     def _map(self, record: Record) -> np.ndarray:

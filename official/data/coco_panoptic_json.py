@@ -1,7 +1,7 @@
 """The files in which COCO keeps what the segments of panoptic maps are."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +22,14 @@ class Category(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """Name of an image's map, and its segments with their category for a class."""
+    """Of an image: its map, its segments with their category for a class, their areas.
+
+    Areas are pixels, int64 `[N]`; None where the file lacks one.
+    """
 
     file_name: str
     segments: segments.Segments
+    areas: np.ndarray | None
 
 
 class Content(NamedTuple):
@@ -51,7 +55,7 @@ def read(path: pathlib.Path) -> Content:
     """
     content = coco_json.load(
         path,
-        drop=("bbox", "area"),  # the maps tell both
+        drop=("bbox",),  # the map tells it
         like="panoptic_*.json (files for instances, captions and results differ)",
     )
     categories = coco_json.by_id(path, content["categories"], "category", _category)
@@ -142,5 +146,15 @@ def _annotation(
         listed.add(segment)
     table = np.array(found, np.int32).reshape(-1, 3)
     return number, Annotation(
-        file_name, segments.Segments(table[:, 0], table[:, 1], table[:, 2] > 0)
+        file_name,
+        segments.Segments(table[:, 0], table[:, 1], table[:, 2] > 0),
+        _areas(entry["segments_info"]),
     )
+
+
+def _areas(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+    areas = [row.get("area") for row in rows]
+    # What no image has room for is no area.
+    if all(isinstance(area, int | float) and 0 <= area < 2**31 for area in areas):
+        return np.array(areas, np.int64)
+    return None

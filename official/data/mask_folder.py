@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from concurrent import futures
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from official import failures
 from official.data import base, class_list, decoding, indexed, label_maps, text_file
 
@@ -85,11 +87,16 @@ class MaskFolder(indexed.IndexedDataset):
 
     def read(self, record: Record) -> dict[str, Any]:
         image = decoding.image(record.image)
-        semantic = self._read_mask(record.mask)
+        semantic = self.read_mask(record.mask)
         label_maps.require_same_size(image, semantic, path=record.mask)
         return {"image": image, "semantic": semantic, "image_id": record.image_id}
 
-    def _read_mask(self, path: pathlib.Path) -> Any:
+    def read_mask(self, path: pathlib.Path) -> np.ndarray:
+        """The classes in a file, int32 `[H, W]`.
+
+        Raises:
+            failures.DataError: If it holds what is no class.
+        """
         classes = classes_of(self)
         if not decoding.header(path).color:
             stored = decoding.label_map(path)

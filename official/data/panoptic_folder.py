@@ -16,6 +16,7 @@ from official.data import (
     indexed,
     label_maps,
     mask_folder,
+    segment_summary,
     segments,
 )
 
@@ -96,12 +97,26 @@ class PanopticFolder(indexed.IndexedDataset):
 
     def read(self, record: Record) -> dict[str, Any]:
         example = self._masks().read(record.labelled)
-        stored = _instances(record.instances)
-        label_maps.require_same_size(example["image"], stored, path=record.instances)
-        semantic = example["semantic"]
+        instance = self._numbered(example["semantic"], record.instances)
+        return {**example, "instance": instance}
+
+    def segment_counts(self, split: str) -> segment_summary.Summary:
+        """As `Dataset.segment_counts`, of the first images."""
+
+        def look(record: Record) -> segment_summary.Image:
+            semantic = self._masks().read_mask(record.labelled.mask)
+            instance = self._numbered(semantic, record.instances)
+            return segment_summary.of_maps(semantic, instance, self.thing_ids)
+
+        return segment_summary.of_first(self, split, look)
+
+    def _numbered(self, semantic: np.ndarray, path: pathlib.Path) -> np.ndarray:
+        """The instances of a map, given its classes, int32 `[H, W]`."""
+        stored = _instances(path)
+        label_maps.require_same_size(semantic, stored, path=path)
         things = np.isin(semantic, self.thing_ids) & (stored > 0)
         keys = (semantic + 1) * (stored.max(initial=0) + 1) + stored
-        return {**example, "instance": segments.consecutive(np.where(things, keys, 0))}
+        return segments.consecutive(np.where(things, keys, 0), path=path)
 
     def _masks(self) -> mask_folder.MaskFolder:
         return mask_folder.MaskFolder(

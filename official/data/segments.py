@@ -7,6 +7,7 @@ import numpy as np
 
 from official import failures
 from official.data import base
+from official.ops import panoptic
 
 VOID = 0
 """The number of no segment."""
@@ -55,7 +56,8 @@ def labels(
         source: Of `found`, likewise.
 
     Raises:
-        failures.DataError: At the first pixel of a segment that is not in `found`.
+        failures.DataError: At the first pixel of a segment that is not in `found`, or
+            as `consecutive`.
     """
     things = np.isin(found.classes, list(thing_ids)) & ~found.crowds
     instances = np.where(things, np.cumsum(things), 0)
@@ -72,12 +74,30 @@ def labels(
             f"not among the {len(found.numbers)} that {source} has for this image; "
             "export both again (0 is for pixels without a segment)"
         )
-    return classes[places], instances[places]
+    instance = instances[places]
+    if instance.max(initial=0) >= panoptic.LABEL_DIVISOR:
+        instance = consecutive(instance, path=path)  # some may have no pixel
+    return classes[places], instance
 
 
-def consecutive(instances: np.ndarray) -> np.ndarray:
-    """Numbers int32 `[H, W]`, in their order from 1 without gaps; 0 stays."""
+def consecutive(instances: np.ndarray, *, path: object) -> np.ndarray:
+    """Numbers int32 `[H, W]`, in their order from 1 without gaps; 0 stays.
+
+    Args:
+        instances: Integers `[H, W]`.
+        path: Of the map, for the message.
+
+    Raises:
+        failures.DataError: If there are more than a panoptic map can hold.
+    """
     found = np.zeros(instances.shape, np.int32)
     inside = instances > 0
-    found[inside] = 1 + np.unique(instances[inside], return_inverse=True)[1]
+    numbers, places = np.unique(instances[inside], return_inverse=True)
+    if len(numbers) >= panoptic.LABEL_DIVISOR:
+        raise failures.DataError(
+            f"{path}: {len(numbers)} things, and an image may have "
+            f"{panoptic.LABEL_DIVISOR - 1}; cut the image into parts, or make a crowd "
+            "of some (iscrowd 1; in a map of instances 0)"
+        )
+    found[inside] = 1 + places
     return found

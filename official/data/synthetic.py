@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from official import failures
-from official.data import base, cityscapes, indexed
+from official.data import base, cityscapes, indexed, segment_summary
 from official.data.streets import classes, layout, painter, photo
 
 _VERSION = 1  # a new picture for a given index is a new version
@@ -91,6 +91,17 @@ class SyntheticStreets(indexed.IndexedDataset):
             "instance": instance,
             "image_id": f"{split}/{index:06d}",
         }
+
+    def segment_counts(self, split: str) -> segment_summary.Summary:
+        """As `Dataset.segment_counts`, of the first pictures."""
+
+        def look(record: tuple[str, int]) -> segment_summary.Image:
+            street = self.read(record)
+            return segment_summary.of_maps(
+                street["semantic"], street["instance"], self.thing_ids
+            )
+
+        return segment_summary.of_first(self, split, look)
 
 
 def _split_labels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -200,8 +200,9 @@ class QueryDecoder:
         values = convolutions.conv_norm(
             pixels, self.width, norm=norm, name=f"{name}_value"
         )
-        sums = masks.KMeansUpdate(name=name)(mask_logits, values)
-        sums = norm(sums, f"{name}_norm")
+        # Sums over all pixels of a slot: in half precision they would overflow.
+        sums = masks.KMeansUpdate(dtype="float32", name=name)(mask_logits, values)
+        sums = norm(sums, f"{name}_norm", dtype="float32")
         update = convolutions.conv_norm(
             sums, self.width, norm=norm, gamma=0.0, name=f"{name}_project"
         )

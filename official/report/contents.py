@@ -1,7 +1,7 @@
 """What the splits of a dataset hold, as a table for the terminal."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import rich.table
 import rich.text
@@ -68,13 +68,15 @@ def _rows(
         "images": [str(one.total) for one in summaries],
     }
     if any(one.images < one.total for one in summaries):
-        rows["counted below"] = [_counted(one) for one in summaries]
+        rows["counted below"] = [counted(one.images, of=one.total) for one in summaries]
     rows |= {
         "images without an object": [str(one.empty) for one in summaries],
         "most boxes in an image": [most(one) for one in summaries],
         "objects": [str(sum(one.classes.values())) for one in summaries],
     }
-    rows |= _classes(summaries)
+    rows |= class_rows(
+        [one.classes for one in summaries], unseen="classes without an object"
+    )
     for size, meaning in _SIZES.items():
         rows[f"{size} ({meaning})"] = [str(one.sizes[size]) for one in summaries]
     # Root of the share of the area; a tenth of the objects is smaller than the first.
@@ -106,25 +108,32 @@ def _faulty(found: Mapping[str, box_summary.Summary]) -> Iterator[str]:
         yield f"{problem}: first in {', '.join(images)}"
 
 
-def _counted(summary: box_summary.Summary) -> str:
-    return (
-        "all" if summary.images == summary.total else f"of the first {summary.images}"
-    )
+def counted(images: int, *, of: int) -> str:
+    """Which images of a split were counted."""
+    return "all" if images == of else f"of the first {images}"
 
 
-def _classes(summaries: list[box_summary.Summary]) -> dict[str, list[str]]:
-    """The classes with most objects in the first split, and the others together."""
-    first = summaries[0].classes
+def class_rows(
+    found: Sequence[Mapping[str, int]], *, unseen: str, shown: int = _SHOWN
+) -> dict[str, list[str]]:
+    """The classes with most in the first split, and the others together.
+
+    Args:
+        found: A number by class, of each split.
+        unseen: Name of the row with the number of classes of which there is none.
+        shown: The most classes that have a row of their own.
+    """
+    first = found[0]
     ranked = sorted(first, key=lambda name: first[name], reverse=True)
-    shown = ranked if len(ranked) <= _SHOWN + 1 else ranked[:_SHOWN]
-    rows = {f"  {name}": [str(s.classes[name]) for s in summaries] for name in shown}
-    if others := ranked[len(shown) :]:
+    top = ranked if len(ranked) <= shown + 1 else ranked[:shown]
+    rows = {f"  {name}": [str(one[name]) for one in found] for name in top}
+    if others := ranked[len(top) :]:
         rows[f"  {len(others)} other classes"] = [
-            str(sum(one.classes[name] for name in others)) for one in summaries
+            str(sum(one[name] for name in others)) for one in found
         ]
-    unseen = [sum(not count for count in one.classes.values()) for one in summaries]
-    if any(unseen):
-        rows["classes without an object"] = [str(count) for count in unseen]
+    lacking = [sum(not count for count in one.values()) for one in found]
+    if any(lacking):
+        rows[unseen] = [str(count) for count in lacking]
     return rows
 
 

@@ -90,7 +90,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start, self._count = time.perf_counter(), 0
-        if not console.is_terminal:
+        if not console.is_terminal or self._done == self._steps:
             return
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn(f"epoch {epoch + 1}/{self._epochs}"),

@@ -41,6 +41,20 @@ class Confusion(NamedTuple):
     names: Sequence[str]
 
 
+class SegmentLimits(NamedTuple):
+    """Of the segments of a training image, which can be learned.
+
+    Attributes:
+        most: Segments; None: there is no limit.
+        stride: Pixels of the network's input between two places of its maps.
+        size: Height and width of that input.
+    """
+
+    most: int | None
+    stride: int
+    size: Size
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(abc.ABC):
     """Builds the network, prepares its input and judges its output.
@@ -118,6 +132,11 @@ class Task(abc.ABC):
     @property
     def most_boxes(self) -> int | None:
         """Objects of a training image that are learned; None: there is no limit."""
+        return None
+
+    @property
+    def segment_limits(self) -> SegmentLimits | None:
+        """What is too much, or too small; None for a task that learns no segments."""
         return None
 
     @property

@@ -98,6 +98,10 @@ class MaskSlots(panoptic_method.Method):
     def output_forms(self) -> tuple[str, ...]:
         return ("masks", "slots")
 
+    @property
+    def most_segments(self) -> int:
+        return self.max_segments
+
     def require(self, head: heads_base.PanopticHead) -> None:
         if "mask_logits" not in head.needed:
             raise ValueError(

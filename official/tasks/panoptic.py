@@ -70,6 +70,14 @@ class Panoptic(dense.Dense):
         return self.judged_by
 
     @property
+    def segment_limits(self) -> base.SegmentLimits:
+        return base.SegmentLimits(
+            most=self.method.most_segments,
+            stride=self.head.stride,
+            size=self.input_size(training=False),
+        )
+
+    @property
     def output_forms(self) -> tuple[str, ...]:
         return self.method.output_forms
 

@@ -29,6 +29,11 @@ class Method(abc.ABC):
     def output_forms(self) -> tuple[str, ...]:
         """What a file can give; of `official.export_spec.OUTPUTS`."""
 
+    @property
+    def most_segments(self) -> int | None:
+        """Of an image, that are learned; None: there is no limit."""
+        return None
+
     def unread(self, head: heads_base.PanopticHead) -> set[str]:
         """Names of outputs that neither losses nor files read."""
         del head

@@ -59,7 +59,7 @@ class Guard(keras.callbacks.Callback):
     @contextlib.contextmanager
     def minding_signals(self) -> Iterator[None]:
         """SIGINT and SIGTERM end the training at the next step, with a checkpoint."""
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = failures.SIGNALS
         previous = {n: signal.signal(n, self._remember) for n in numbers}
         try:
             yield

@@ -94,31 +94,43 @@ def newest(run_dir: pathlib.Path) -> pathlib.Path | None:
 
 
 def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
-    """The checkpoint to go on from: the newest that is whole; None if there is none.
+    """The checkpoint to go on from: of those that are whole the one of most steps.
 
     Prints a line for each that is damaged.
 
     Raises:
         RunError: If there are some, and all are damaged.
     """
+    whole: dict[pathlib.Path, int] = {}
     damaged: list[failures.RunError] = []
     for file in _candidates(run_dir):
         try:
-            _read(file)
+            whole[file] = state(file).step
         except failures.RunError as error:
             damaged.append(error)
-            continue
-        for error in damaged:
-            terminal.console.print(f"warning: {error}; going on from {file}")
-        return file
-    if damaged:
+    if damaged and not whole:
         raise failures.RunError(
             f"{damaged[0]}, and there is no other: --overwrite starts afresh"
         )
-    return None
+    chosen = max(whole, key=whole.__getitem__, default=None)
+    for error in damaged:
+        terminal.console.print(f"warning: {error}; going on from {chosen}")
+    return chosen
+
+
+def put_damaged_aside(run_dir: pathlib.Path) -> None:
+    """Renames a last checkpoint that cannot be read, lest it replace the one before."""
+    last = path(run_dir, "last")
+    if not last.exists():
+        return
+    try:
+        _read(last)
+    except failures.RunError:
+        last.replace(last.with_name("damaged.npz"))
 
 
 def _candidates(run_dir: pathlib.Path) -> list[pathlib.Path]:
+    # Of those with as many steps the first is taken.
     files = (path(run_dir, which) for which in ("last", "previous", "best"))
     return [file for file in files if file.exists()]
 

@@ -6,10 +6,18 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from keras import ops
+
 from official.data import errors, pipeline
-from official.report import contents, terminal
+from official.report import held, terminal
 from official.tasks import evaluation
-from official.training import networks, preparation, session, trainable
+from official.training import (
+    checkpoints,
+    networks,
+    preparation,
+    session,
+    trainable,
+)
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -24,11 +32,7 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     """
     model = preparation.model(experiment, fresh=True)
     splits = (experiment.train.split, experiment.eval.split)
-    held = contents.table(
-        experiment.dataset, splits, most_boxes=experiment.task.most_boxes
-    )
-    if held is not None:
-        terminal.console.print(held)
+    held.show(experiment.dataset, splits, experiment.task)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)
     loss, step = _train(experiment, model)
@@ -76,7 +80,9 @@ def _evaluate(
 ) -> float:
     """Seconds that an evaluation takes, from one batch."""
     network = networks.build(experiment, training=False)
-    network.set_weights(model.network.get_weights())
+    # By name: a network in training may have branches that only losses use.
+    weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
+    checkpoints.assign(network.weights, weights, source="the training network")
     batches = list(session.evaluation_batches(experiment, batches=1))
     seconds = 0.0
     for _ in range(2):  # the first is compiled

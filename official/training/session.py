@@ -46,11 +46,17 @@ def train(
     """
     trainer, classes = experiment.trainer, experiment.dataset.class_names
     state = checkpoints.State(class_names=classes)
-    if file := checkpoints.resumable(run_dir):
+    strategy = strategies.connect(trainer.strategy)
+    file = checkpoints.resumable(run_dir)
+    digest = checkpoints.digest(file) if file else ""
+    workers.require_same(digest, strategy, what=f"checkpoint in {run_dir}")
+    if file:
         state = checkpoints.restore(
             file, network=model.network, optimizer=model.optimizer
         )
         checkpoints.require_classes(file, state, classes)
+        if workers.is_chief(strategy):
+            checkpoints.put_damaged_aside(run_dir)
         terminal.console.print(
             f"resuming after step {state.step} (epoch {state.epoch})"
         )
@@ -197,20 +203,12 @@ def _fit(
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)
     if done == steps:
         # Of an epoch that was interrupted in its evaluation nothing is left but that.
-        with (
-            workers.minding_others(strategy, run_dir),
-            errors.clear(),
-            guard.minding_signals(),
-        ):
+        with errors.clear(), guard.minding_signals():
             callbacks.end_epoch(chain, model, state.epoch, state.pending)
         batches = _fed(experiment, strategy, start_step=first * steps)
         done = 0
     try:
-        with (
-            workers.minding_others(strategy, run_dir),
-            errors.clear(),
-            guard.minding_signals(),
-        ):
+        with errors.clear(), guard.minding_signals():
             if done:
                 fit(
                     batches,

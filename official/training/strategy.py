@@ -94,10 +94,7 @@ class MultiWorker(Strategy):
         else:
             _require_cluster(os.environ.get("TF_CONFIG", ""))
             resolver = resolvers.TFConfigClusterResolver()
-        options = tf.distribute.experimental.CommunicationOptions()
-        return tf.distribute.MultiWorkerMirroredStrategy(
-            cluster_resolver=resolver, communication_options=options
-        )
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,16 +149,21 @@ def _require_cluster(text: str) -> None:
         )
     try:
         found: Any = json.loads(text)
-        task = found["task"]
+        task, jobs = found["task"], set(found["cluster"])
         hosts = found["cluster"][task["type"]]
-        fits = 0 <= int(task["index"]) < len(hosts)
+        index = int(task["index"])
     except (ValueError, LookupError, TypeError) as error:
         raise failures.RequestError(
             f"TF_CONFIG = {text!r} cannot be read ({type(error).__name__}); want for "
             f"example {example}"
         ) from error
-    if not fits:
+    if jobs != {"worker"}:
         raise failures.RequestError(
-            f"TF_CONFIG: index {task['index']} of {len(hosts)} {task['type']}s; want "
+            f"TF_CONFIG has the jobs {', '.join(sorted(jobs))}: want 'worker' alone, "
+            "the first of which writes the run folder"
+        )
+    if not 0 <= index < len(hosts):
+        raise failures.RequestError(
+            f"TF_CONFIG: index {index} of {len(hosts)} {task['type']}s; want "
             f"from 0 to {len(hosts) - 1}"
         )

@@ -3,7 +3,7 @@
 import contextlib
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from official import failures
 
@@ -48,6 +48,25 @@ def of_chief(
     return dict(zip(values, _total(own, strategy), strict=True))
 
 
+def require_same(digest: str, strategy: "tf.distribute.Strategy", *, what: str) -> None:
+    """Ends a process that has something else than the chief; all have to ask at once.
+
+    Args:
+        digest: Hexadecimal, of what all should have alike; "" where there is nothing.
+        what: It is, for the message.
+
+    Raises:
+        RunError: Says so. The others end when they miss this one.
+    """
+    # So many bits are exact in a float64.
+    own = float(int(digest[:12] or "0", 16))
+    if of_chief({"digest": own}, strategy)["digest"] != own:
+        raise failures.RunError(
+            f"host {number(strategy)} has another {what} than the first host: give a "
+            "--run_dir on a file system that all hosts share, and start all again"
+        )
+
+
 @contextlib.contextmanager
 def minding_others(
     strategy: "tf.distribute.Strategy", run_dir: pathlib.Path
@@ -69,19 +88,20 @@ def minding_others(
         tf.errors.InternalError,
         tf.errors.UnavailableError,
     ) as error:
-        if count(strategy) == 1 or "ollective" not in str(error):
+        if count(strategy) == 1 or "ollective ops is aborted by" not in str(error):
             raise
+        reason = " ".join(str(error).split())
+        said = reason.rpartition("ollective ops is aborted by: ")[2][:150]
         raise failures.RunError(
             f"another of the {count(strategy)} hosts of this training has ended or "
             "cannot be reached: what it printed last says why; the same command on "
-            f"all of them goes on from the last checkpoint in {run_dir}"
+            f"all of them goes on from the last checkpoint in {run_dir} ({said})"
         ) from error
 
 
-class _Cluster:
-    def __init__(self, num_workers: int, task_id: int):
-        self.num_workers = num_workers
-        self.task_id = task_id
+class _Cluster(NamedTuple):
+    num_workers: int
+    task_id: int
 
 
 def _cluster(strategy: "tf.distribute.Strategy") -> _Cluster | None:

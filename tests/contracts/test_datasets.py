@@ -517,6 +517,33 @@ def test_a_dataset_with_boxes_has_a_summary_of_them(dataset):
     assert found.most == max(len(example["boxes"]) for example in examples)
 
 
+def test_a_dataset_with_instances_counts_its_segments(dataset):
+    examples = _list(dataset.load(SPLIT))
+    found = dataset.segment_counts(SPLIT)
+    assert (found is not None) == ("instance" in examples[0])
+    if found is None:
+        return
+    pairs = [
+        np.unique(np.stack([e["semantic"], e["instance"]]).reshape(2, -1), axis=1)
+        for e in examples
+    ]
+    classes, instances = np.concatenate(pairs, axis=1)
+    thing = np.isin(classes, dataset.thing_ids)
+    known = classes != base.IGNORE_LABEL
+    assert found.images == found.total == len(examples)
+    assert (found.things | found.stuff).keys() == set(dataset.class_names)
+    assert sum(found.things.values()) == (thing & (instances > 0)).sum()
+    assert sum(found.stuff.values()) == (known & ~thing).sum()
+    assert found.crowds == (thing & (instances == 0)).sum()
+    assert (
+        found.counts.sum()
+        == len(found.shares)
+        == (known & ~thing).sum() + (thing & (instances > 0)).sum()
+    )
+    void = [(e["semantic"] == base.IGNORE_LABEL).ravel() for e in examples]
+    assert found.void == pytest.approx(np.concatenate(void).mean())
+
+
 def test_examples_have_names_of_their_own(dataset):
     names = [example["image_id"] for example in _list(dataset.load(SPLIT))]
     assert len(set(names)) == len(names)

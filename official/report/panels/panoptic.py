@@ -90,10 +90,13 @@ class Panoptic(base.Panel):
         class_names: Sequence[str],
         palette: Sequence[data_base.Color],
     ) -> Image.Image:
-        """As `Panel.sample`; of targets without "segments" the classes are drawn."""
+        """As `Panel.sample`; things are those of "segments", or around centers."""
         size = base.fitted(image, _SAMPLE)
         ground = Image.fromarray(image).resize(size, Image.Resampling.BOX)
-        pixels = _of_targets(targets)
+        if "segments" in targets:
+            pixels = _of_slots(targets)
+        else:
+            pixels = _of_centers(targets, height=image.shape[0])
         shades = segments.colors(pixels, palette)
         names = _names({"panoptic": pixels}, class_names)
         return segments.drawn(ground, pixels, shades, names=names)
@@ -166,13 +169,26 @@ class Panoptic(base.Panel):
         )
 
 
-def _of_targets(targets: Mapping[str, np.ndarray]) -> np.ndarray:
+def _of_centers(targets: Mapping[str, np.ndarray], *, height: int) -> np.ndarray:
+    """A panoptic map `[h, w]` of training targets: a thing is what points at a place.
+
+    Args:
+        height: Of the image, in whose pixels the offsets are.
+    """
+    semantic = np.asarray(targets["semantic"])
+    single = np.asarray(targets["offset_weights"]) > 0
+    stride = round(height / len(semantic))
+    places = (np.argwhere(single) + 0.5) * stride
+    centers = places + np.asarray(targets["offsets"])[single]
+    # In tenths of a pixel: sums of floats, and centers differ by more.
+    rounded = np.rint(10 * centers).astype(np.int64)
+    instance = np.zeros_like(semantic)
+    instance[single] = 1 + np.unique(rounded, axis=0, return_inverse=True)[1].ravel()
+    return panoptic.encode(semantic, instance, ignore_label=data_base.IGNORE_LABEL)
+
+
+def _of_slots(targets: Mapping[str, np.ndarray]) -> np.ndarray:
     """A panoptic map `[h, w]` of training targets: all segments as things."""
-    if "segments" not in targets:
-        semantic = np.asarray(targets["semantic"])
-        return panoptic.encode(
-            semantic, np.zeros_like(semantic), ignore_label=data_base.IGNORE_LABEL
-        )
     numbers = np.asarray(targets["segments"])
     # The last stands for -1.
     classes = np.append(np.asarray(targets["segment_classes"]), -1)[numbers]
