@@ -118,15 +118,17 @@ def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
     return chosen
 
 
-def put_damaged_aside(run_dir: pathlib.Path) -> None:
-    """Renames a last checkpoint that cannot be read, lest it replace the one before."""
-    last = path(run_dir, "last")
-    if not last.exists():
+def make_last(file: pathlib.Path) -> None:
+    """Lets the checkpoint that a run goes on from stand for one that is damaged.
+
+    That one is kept as `damaged.npz`, lest it replace the one before it.
+    """
+    last = file.with_name(_LAST)
+    if file == last:
         return
-    try:
-        _read(last)
-    except failures.RunError:
+    if last.exists():
         last.replace(last.with_name("damaged.npz"))
+    atomic.write(last, file.read_bytes())
 
 
 def _candidates(run_dir: pathlib.Path) -> list[pathlib.Path]:

@@ -56,7 +56,7 @@ def train(
         )
         checkpoints.require_classes(file, state, classes)
         if workers.is_chief(strategy):
-            checkpoints.put_damaged_aside(run_dir)
+            checkpoints.make_last(file)
         terminal.console.print(
             f"resuming after step {state.step} (epoch {state.epoch})"
         )
