@@ -165,9 +165,10 @@ def test_the_stages_follow_each_other(monkeypatch, capsys, tmp_path):
 
     def train_it(
         experiment, *, name, run_dir, overwrite, evaluate_only, dry_run
-    ) -> None:
+    ) -> bool:
         calls.append((name, run_dir, overwrite, evaluate_only, dry_run))
         calls.append(experiment.seed)
+        return not (evaluate_only or dry_run)
 
     def export_it(experiment, *, run_dir) -> None:
         calls.append(("export", run_dir, experiment.seed))

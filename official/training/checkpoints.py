@@ -113,8 +113,8 @@ def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
             f"{damaged[0]}, and there is no other: --overwrite starts afresh"
         )
     chosen = max(whole, key=whole.__getitem__, default=None)
-    for error in damaged:
-        terminal.console.print(f"warning: {error}; going on from {chosen}")
+    for reason in damaged:
+        terminal.console.print(f"warning: {reason}; going on from {chosen}")
     return chosen
 
 

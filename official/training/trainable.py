@@ -78,7 +78,8 @@ class Trainable(keras.Model):
         if not self._several_hosts():
             super().make_train_function(force=force)
             return
-        if self.train_function is not None and not force:
+        made: Any = getattr(self, "train_function", None)
+        if made is not None and not force:
             return
         import tensorflow as tf
 
