@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import stored_outputs
 
 from official.tasks import center_grouping, segment_reader
 from tflite_export import center_postprocess, ports
@@ -33,21 +34,7 @@ def stored(kind, seed, *, things=6):
         "center_heatmap": np.exp(-(near[..., None] ** 2)),
         "offsets": offsets + generator.normal(size=offsets.shape),
     }
-    outputs, tensors, reals = {}, [], {}
-    for name, values in real.items():
-        tensor = {"name": name}
-        if kind != "float32":
-            scale = (values.max() - values.min()) / 255
-            zero_point = round(np.iinfo(kind).min - values.min() / scale)
-            tensor |= {"scale": scale, "zero_point": zero_point}
-            limits = np.iinfo(kind).min, np.iinfo(kind).max
-            values = np.clip(np.rint(values / scale) + zero_point, *limits)
-            reals[name] = ((values - zero_point) * scale).astype(np.float32)
-        else:
-            reals[name] = values.astype(np.float32)
-        outputs[name] = values.astype(kind)[None]
-        tensors.append(tensor)
-    return outputs, tensors, reals
+    return stored_outputs.stored(real, kind)
 
 
 def described(tensors, grouping=GROUPING):

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import stored_outputs
 
 from official.tasks import panoptic_merging, segment_reader
 from tflite_export import panoptic_postprocess
@@ -34,21 +35,8 @@ def stored(kind, seed, *, sure=3.0):
     masks = -distance + generator.normal(size=(height, width, slots))
     classes = generator.normal(size=(slots, CLASSES + 1))
     classes[np.arange(slots), generator.integers(0, CLASSES, slots)] += sure
-    outputs, tensors, reals = {}, [], {}
-    for name, values in (("mask_logits", masks), ("class_logits", classes)):
-        tensor = {"name": name}
-        if kind != "float32":
-            scale = (values.max() - values.min()) / 255
-            zero_point = round(np.iinfo(kind).min - values.min() / scale)
-            tensor |= {"scale": scale, "zero_point": zero_point}
-            limits = np.iinfo(kind).min, np.iinfo(kind).max
-            values = np.clip(np.rint(values / scale) + zero_point, *limits)
-            reals[name] = ((values - zero_point) * scale).astype(np.float32)
-        else:
-            reals[name] = values.astype(np.float32)
-        outputs[name] = values.astype(kind)[None]
-        tensors.append(tensor)
-    return outputs, tensors, reals
+    real = {"mask_logits": masks, "class_logits": classes}
+    return stored_outputs.stored(real, kind)
 
 
 def described(merging, tensors):

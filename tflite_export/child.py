@@ -1,10 +1,14 @@
 """Child processes that run a module of this package."""
 
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+from typing import Any
+
+from official import failures
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -37,6 +41,40 @@ def run(
         text=True,
         errors="replace",
         timeout=timeout,
+    )
+
+
+def answer(
+    module: str, argument: str, *, path: pathlib.Path | str, what: str, seconds: float
+) -> Any:
+    """What a child says that runs a file from anyone: its last line, which is JSON.
+
+    Args:
+        path: The file, for messages.
+        what: The child does, for messages: "running it".
+        seconds: After which it is ended.
+
+    Raises:
+        RequestError: As the child raised it, or if it took longer or ended otherwise.
+        RunError: As the child raised it.
+    """
+    try:
+        ended = run(module, argument, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise failures.RequestError(
+            f"{path}: {what} took more than {seconds:g} s; it is not used"
+        ) from error
+    if not ended.returncode:
+        return json.loads(ended.stdout.splitlines()[-1])
+    (said,) = ended.stderr.strip().splitlines()[-1:] or ("",)
+    # What nobody foresaw in the child comes from the file.
+    foreseen = said.startswith("error: ") and not said.startswith("error: unexpected ")
+    for kind in (failures.RequestError, failures.RunError):
+        if ended.returncode == kind.exit_status and foreseen:
+            raise kind(said.removeprefix("error: "))
+    raise failures.RequestError(
+        f"{path}: {what} ended the process ({ending(ended.returncode)}); the file is "
+        "damaged, or needs more memory than there is"
     )
 
 

@@ -7,7 +7,6 @@ many values of each output differ between the whole and the two in a row.
 
 import json
 import pathlib
-import subprocess
 import sys
 from typing import Any
 
@@ -55,24 +54,14 @@ def run(
         REST: _described(found.rest),
     }
     (folder / "request.json").write_text(json.dumps(request))
-    try:
-        ended = child.run("division", str(folder), timeout=_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise failures.RequestError(
-            f"{path}: dividing and running it took more than {_SECONDS} s"
-        ) from error
-    if not ended.returncode:
-        different: dict[str, int] = json.loads(ended.stdout.splitlines()[-1])
-        return different
-    (said,) = ended.stderr.strip().splitlines()[-1:] or ("",)
-    for kind in (failures.RequestError, failures.RunError):
-        if ended.returncode == kind.exit_status and said.startswith("error: "):
-            raise kind(said.removeprefix("error: "))
-    raise failures.RequestError(
-        f"{path}: dividing and running it ended the process "
-        f"({child.ending(ended.returncode)}); the file is damaged, or needs more "
-        "memory than there is"
+    different: dict[str, int] = child.answer(
+        "division",
+        str(folder),
+        path=path,
+        what="dividing and running it",
+        seconds=_SECONDS,
     )
+    return different
 
 
 def _described(side: border.Side) -> dict[str, Any]:

@@ -7,7 +7,6 @@ A file from anyone can end the process that runs it, so the first run is a child
 import dataclasses
 import json
 import pathlib
-import subprocess
 import sys
 from typing import Any
 
@@ -40,20 +39,10 @@ def run(path: pathlib.Path | str) -> Probe:
         RequestError: If it is no model, or the child failed or crashed.
     """
     flatbuffer.read(path)
-    try:
-        ended = child.run("probe", str(path), timeout=_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise failures.RequestError(
-            f"{path}: one run took more than {_SECONDS} s; it is not used"
-        ) from error
-    if ended.returncode == failures.RequestError.exit_status:
-        raise failures.RequestError(ended.stderr.strip().removeprefix("error: "))
-    if ended.returncode:
-        raise failures.RequestError(
-            f"{path}: running it ended the process ({child.ending(ended.returncode)}); "
-            "the file is damaged, or needs more memory than there is"
-        )
-    return Probe(**json.loads(ended.stdout.splitlines()[-1]))
+    found = child.answer(
+        "probe", str(path), path=path, what="running it once", seconds=_SECONDS
+    )
+    return Probe(**found)
 
 
 def _try(path: str) -> None:
