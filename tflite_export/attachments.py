@@ -21,7 +21,7 @@ _MOST_ENTRIES = 100
 DAMAGE = (
     EOFError,
     LookupError,
-    NotImplementedError,
+    NotImplementedError,  # a method of compression that there is not
     OSError,
     RuntimeError,
     ValueError,

@@ -40,7 +40,7 @@ _LAST, _PREVIOUS = "last.npz", "previous.npz"
 _DAMAGE = (
     EOFError,
     LookupError,
-    NotImplementedError,
+    NotImplementedError,  # a method of compression that there is not
     RuntimeError,
     SyntaxError,
     ValueError,
@@ -94,9 +94,10 @@ def newest(run_dir: pathlib.Path) -> pathlib.Path | None:
 
 
 def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
-    """The checkpoint to go on from: of those that are whole the one of most steps.
+    """The checkpoint to go on from: the last, if it is whole.
 
-    Prints a line for each that is damaged.
+    Else of the others that are whole the one of most steps. Prints a line for each that
+    is damaged.
 
     Raises:
         RunError: If there are some, and all are damaged.
@@ -108,6 +109,8 @@ def resumable(run_dir: pathlib.Path) -> pathlib.Path | None:
             whole[file] = state(file).step
         except failures.RunError as error:
             damaged.append(error)
+        if not damaged:
+            break  # no other is newer
     if damaged and not whole:
         raise failures.RunError(
             f"{damaged[0]}, and there is no other: --overwrite starts afresh"
