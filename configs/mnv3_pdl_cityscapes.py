@@ -61,5 +61,5 @@ def experiment() -> Experiment:
             weight_decay=0.0,  # Adam
         ),
         trainer=Trainer(epochs=round(STEPS / STEPS_AN_EPOCH), evaluate_every=100),
-        export=Export(output="masks", output_type="float32"),
+        export=Export(output="masks", output_type="float32", min_agreement_int8=0.95),
     )

@@ -42,7 +42,7 @@ def network() -> keras.Model:
     x = keras.layers.Add(name="block_add")([x, y])
     logits = keras.layers.Conv2D(5, 1, name="classes")(x)
     model = keras.Model(images, {"logits": logits}, name="segmenter")
-    _vary_norms(model)
+    vary_norms(model)
     return model
 
 
@@ -96,7 +96,8 @@ def parsed(precision: str, **spec) -> flatbuffer.File:
     return flatbuffer.parse(content(precision, **spec), pathlib.Path("model.tflite"))
 
 
-def _vary_norms(model: keras.Model) -> None:
+def vary_norms(model: keras.Model) -> None:
+    """Gives norms values that training could have given them."""
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from official import export_spec
+from official.layers import attention
 from official.report import html
 from official.report import layer_errors as drawn
 from tflite_export import inference, layer_errors
@@ -177,3 +178,43 @@ def test_a_layer_that_becomes_several_ops_counts_once(report):
 def test_equal_values_have_no_error():
     values = np.linspace(-1, 1, 9)
     assert list(layer_errors._powers(values, values))[1] == 0
+
+
+def test_queries_scaled_in_their_convolution_are_nobodys(tmp_path):
+    images = keras.Input((*networks.SIZE, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = keras.layers.Conv2D(16, 4, strides=4, name="stem_conv")(x)
+    queries = keras.layers.Conv2D(32, 1, name="query_conv")(x)
+    keys = keras.layers.Conv2D(16, 1, name="key_conv")(x)
+    values = keras.layers.Conv2D(16, 1, name="value_conv")(x)
+    x = attention.MultiQueryAttention(name="attention")(queries, keys, values)
+    x = keras.layers.BatchNormalization(name="mean_norm")(x)
+    x = keras.layers.ReLU(name="mean_activation")(x)
+    logits = keras.layers.Conv2D(5, 1, name="classes")(x)
+    network = keras.Model(images, {"logits": logits}, name="segmenter")
+    networks.vary_norms(network)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.convert(network, "int8"))
+    found = layer_errors.measure(
+        path, graph(network, "int8"), networks.pixels(3), calibration="mse"
+    )
+    rows = {row.layer: row for row in found.layers}
+    # The file holds queries / sqrt(16).
+    assert "query_conv" not in rows
+    assert rows["key_conv"].own_snr_db > 25
+    assert rows["attention"].own_snr_db > 20
+    # The norm behind follows no convolution: a product and a sum.
+    ends = [rows[name] for name in ("mean_norm", "mean_activation") if name in rows]
+    assert ends
+    assert all(row.op != "MUL" and row.own_snr_db > 25 for row in ends)
+    assert any(op.endswith("query_conv") for op in found.unmatched)
+
+
+def test_a_constant_error_is_no_multiple():
+    random = np.random.default_rng(0)
+    expected = random.normal(size=(4, 8))
+    assert layer_errors._is_multiple(expected, 0.25 * expected)
+    assert not layer_errors._is_multiple(expected, expected.round(1))
+    assert not layer_errors._is_multiple(expected, expected + 2)
+    assert not layer_errors._is_multiple(expected, expected.clip(-0.5, 0.5))
+    assert not layer_errors._is_multiple(0 * expected, expected)

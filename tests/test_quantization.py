@@ -334,7 +334,7 @@ def test_a_classifier_of_depthwise_blocks_with_channelwise_pixels(tmp_path):
     backbone = mobilenet_v2.MobileNetV2(width_multiplier=0.25, padding="symmetric")
     outputs = classification.Classification()(backbone(x), 7)
     model = keras.Model(images, outputs, name="classifier")
-    networks._vary_norms(model)
+    networks.vary_norms(model)
     random = np.random.default_rng(0)
     photos = random.integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
     path, built = _file(_quantized(model, images=photos), tmp_path)

@@ -49,7 +49,7 @@ def build(name: str) -> keras.Model:
     images = keras.Input((*networks.SIZE, 3), name="images")
     pixels = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
     model = keras.Model(images, head(backbone(pixels), 8), name="network")
-    networks._vary_norms(model)
+    networks.vary_norms(model)
     return model
 
 
@@ -270,7 +270,7 @@ def test_dilated_convolutions_of_one_map_stay_whole_and_take_in_their_norms():
         branches.append(keras.layers.ReLU(name=f"{name}_activation")(y))
     logits = keras.layers.Concatenate(name="logits")(branches)
     model = keras.Model(images, {"logits": logits}, name="network")
-    networks._vary_norms(model)
+    networks.vary_norms(model)
     spec = export_spec.Export(input_type="float32", output_type="float32")
     built = inference.build(model, spec=spec, precision="float32").model
     given = networks.pixels(1)

@@ -24,6 +24,12 @@ _FOLLOWERS = 6
 _TAIL = 1e-3
 _MOST_DB = 100.0
 
+_FACTOR = 0.2
+"""Smallest difference from 1 of a factor that makes other values of a layer's."""
+
+_GAIN_DB = 10.0
+"""How much nearer to a layer's values such a factor must bring a tensor."""
+
 _FAIR_DB = 25.0
 """Of a MobileNetV2 in 8 bits (flowers, 128x128) all layers but one add less."""
 
@@ -169,6 +175,19 @@ class _Tensors:
             return values
         return (values - tensor.zero_points[0]) * np.float32(tensor.scales[0])
 
+    def scales_for_norm(self, index: int) -> bool:
+        """Whether this is the product of a norm that stands alone, still to be shifted.
+
+        It can lie near the end of the norm, which is the sum behind it.
+        """
+        op = self.makers[index]
+        readers = [o for o in self.file.ops if any(t.index == index for t in o.inputs)]
+        return (
+            op.name == "MUL"
+            and [reader.name for reader in readers] == ["ADD"]
+            and all(any(t.constant for t in o.inputs) for o in (op, *readers))
+        )
+
     def sources(self, index: int, known: set[int]) -> Iterator[int]:
         """The nearest known tensors that an op is computed from."""
         for tensor in self.makers[index].inputs:
@@ -253,10 +272,31 @@ def _match(
         snr, name = max(found, default=(-math.inf, ""))
         # Where the converter has merged a part of a layer into the op before it, no
         # layer has these values: such as a hard-sigmoid's x + 3 in a convolution.
-        if snr > _RESEMBLES_DB:
+        if (
+            snr > _RESEMBLES_DB
+            and not tensors.scales_for_norm(index)
+            and not _is_multiple(expected[name], values)
+        ):
             # Of several ops within a layer, the one that ends it.
             nearest[name] = max(nearest.get(name, (-math.inf, -1)), (snr, index))
     return {index: name for name, (_, index) in nearest.items()}
+
+
+def _is_multiple(expected: np.ndarray, values: np.ndarray) -> bool:
+    """Whether values are a multiple of a layer's, by a factor that is not 1.
+
+    So are queries whose division by sqrt(C) has become part of their convolution. No
+    rounding multiplies all values of a tensor with one factor.
+    """
+    signal = expected.astype(np.float64).ravel()
+    found = values.astype(np.float64).ravel()
+    power = np.sum(signal**2)
+    if not power:
+        return False
+    factor = np.sum(signal * found) / power
+    direct = _decibels(*_powers(signal, found))
+    scaled = _decibels(*_powers(factor * signal, found))
+    return bool(abs(factor - 1) > _FACTOR and scaled > direct + _GAIN_DB)
 
 
 def _own_functions(
