@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from official.training import workers
+from official.training import gradient_sums, workers
 
 
 class Trainable(keras.Model):
@@ -75,6 +75,8 @@ class Trainable(keras.Model):
         Keras sums the logs of a step over axis 0 there, and they are scalars
         (https://github.com/keras-team/keras/issues/20585).
         """
+        if keras.backend.backend() == "tensorflow":
+            gradient_sums.fix_order()
         if not self._several_hosts():
             super().make_train_function(force=force)
             return
