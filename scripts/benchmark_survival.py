@@ -1,0 +1,207 @@
+"""What a training loses to sudden ends: 20 of them, then equal weights or not.
+
+    python scripts/benchmark.py survival [--kills=20] [--signal=KILL] [--seed=0]
+        [--experiment=NAME] [--set BINDING ...] [--out=runs/survival]
+
+Trains an experiment twice, all else alike: undisturbed, and ended by a signal at random
+moments, from the first import to the export, and started anew each time. After each end
+every checkpoint must be whole, and the last not older than it was. In the end both
+runs must hold the same weights, moving averages and state of the optimizer, to the bit.
+SIGTERM must further end the program with exit status 4 (or by the signal itself while it
+imports); how long that took is printed. Exit status 1 where something was lost.
+"""
+
+import argparse
+import csv
+import dataclasses
+import pathlib
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+EXPERIMENT = "mnv3_seg_synthetic"
+SETTINGS = (
+    "dataset = @SyntheticStreets(height=64, width=128, train_size=256, val_size=16)",
+    "task.image_size = (64, 128)",
+    "train.batch_size = 8",
+    "trainer.epochs = 24",
+    "trainer.evaluate_every = 4",
+    "export.precisions = ('float32',)",
+)
+PREEMPTED = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Life:
+    """One start of the program, until its end.
+
+    Attributes:
+        seconds: How long it ran before the signal; until its end if it was faster.
+        status: Exit status; negative the signal that ended it.
+        ending: Seconds from the signal to the end.
+        step: Of the last checkpoint afterwards.
+    """
+
+    seconds: float
+    status: int
+    ending: float
+    step: int
+
+
+def command(given: argparse.Namespace, run_dir: pathlib.Path) -> list[str]:
+    settings = given.set or SETTINGS
+    return [
+        *(sys.executable, "train.py", f"--experiment={given.experiment}"),
+        f"--run_dir={run_dir}",
+        *(text for setting in settings for text in ("--set", setting)),
+    ]
+
+
+def live(
+    arguments: list[str], run_dir: pathlib.Path, seconds: float, sent: int
+) -> Life:
+    """Starts the program and ends it after a time."""
+    begun = time.monotonic()
+    with open(run_dir.with_suffix(".log"), "a") as log:
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(sent)
+        signalled = time.monotonic()
+        status = process.wait()
+    return Life(
+        seconds=signalled - begun,
+        status=status,
+        ending=time.monotonic() - signalled,
+        step=step(run_dir),
+    )
+
+
+def step(run_dir: pathlib.Path) -> int:
+    """Of the last checkpoint, which must be whole; 0 without one."""
+    from official import failures
+    from official.training import checkpoints
+
+    last = checkpoints.path(run_dir, "last")
+    for file in sorted(last.parent.glob("*.npz")):
+        try:
+            checkpoints.state(file)
+        except failures.RunError as error:
+            sys.exit(f"a half-written checkpoint under its full name: {error}")
+    return checkpoints.state(last).step if last.exists() else 0
+
+
+def _training_seconds(run_dir: pathlib.Path) -> float:
+    """Of all epochs but the first, which holds the compilation."""
+    with open(run_dir / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return sum(float(row["seconds"]) for row in rows[1:])
+
+
+def difference(one: pathlib.Path, two: pathlib.Path) -> str:
+    """In what the last checkpoints of two runs differ; empty where in nothing."""
+    import numpy as np
+
+    from official.training import checkpoints
+
+    files = [checkpoints.path(folder, "last") for folder in (one, two)]
+    with np.load(files[0]) as first, np.load(files[1]) as second:
+        if set(first.files) != set(second.files):
+            return "they have different arrays"
+        unequal = [
+            name
+            for name in first.files
+            if name != "state" and not np.array_equal(first[name], second[name])
+        ]
+        if not unequal:
+            return ""
+        largest = max(np.abs(first[n] - second[n]).max() for n in unequal)
+        return f"{len(unequal)} of {len(first.files)} arrays, by {largest} at most"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--experiment", default=EXPERIMENT)
+    parser.add_argument("--set", action="append", help="instead of this file's")
+    parser.add_argument("--out", default="runs/survival")
+    given = parser.parse_args()
+    sent = getattr(signal, f"SIG{given.signal}")
+    out = pathlib.Path(given.out).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    whole, broken = out / "undisturbed", out / f"ended_by_{given.signal}"
+    if not (whole / "result.json").exists():
+        found = live(command(given, whole), whole, 24 * 3600, sent)
+        if found.status:
+            sys.exit(f"the undisturbed run failed: {whole.with_suffix('.log')}")
+        (out / "seconds").write_text(f"{found.seconds} {_training_seconds(whole)}")
+    seconds, training = map(float, (out / "seconds").read_text().split())
+    print(
+        f"undisturbed: {seconds:.0f} s, {training:.0f} s of them in all epochs but the "
+        f"first; step {step(whole)}",
+        flush=True,
+    )
+    # So that all ends, on average, fall on one training.
+    longest = 2 * (seconds - training + training / max(given.kills, 1))
+    shutil.rmtree(broken, ignore_errors=True)
+    moments = random.Random(given.seed)
+    lives: list[Life] = []
+    while len(lives) < given.kills:
+        wait = moments.uniform(0, longest)
+        found = live(command(given, broken), broken, wait, sent)
+        before = max((each.step for each in lives), default=0)
+        print(
+            f"end {len(lives) + 1}: after {found.seconds:.1f} s, "
+            f"status {found.status}, {found.ending:.1f} s later; step {found.step}",
+            flush=True,
+        )
+        if found.step < before:
+            sys.exit(f"lost: the last checkpoint is of step {found.step}, not {before}")
+        finished = found.status == 0
+        expected = {-sent} if given.signal == "KILL" else {PREEMPTED, -sent}
+        if not finished and found.status not in expected:
+            sys.exit(f"status {found.status}: see {broken.with_suffix('.log')}")
+        lives.append(found)
+        if finished:
+            # The rest of the moments fall on a training that starts afresh.
+            reason = difference(whole, broken)
+            if reason:
+                sys.exit(f"the weights differ: {reason}")
+            print("finished, equal to the bit; starting afresh", flush=True)
+            shutil.rmtree(broken)
+            lives[-1] = dataclasses.replace(found, step=0)
+            lives = [dataclasses.replace(each, step=0) for each in lives]
+    last = live(command(given, broken), broken, 24 * 3600, sent)
+    if last.status:
+        sys.exit(f"status {last.status}: see {broken.with_suffix('.log')}")
+    reason = difference(whole, broken)
+    if reason:
+        sys.exit(f"the weights differ: {reason}")
+    ended = [each for each in lives if each.status]
+    print(
+        f"{len(ended)} ends by SIG{given.signal}; then finished: weights, averages and "
+        "optimizer equal to the bit; no checkpoint lost"
+    )
+    if given.signal == "TERM" and ended:
+        seconds_to_end = [each.ending for each in ended]
+        middle, longest = statistics.median(seconds_to_end), max(seconds_to_end)
+        print(
+            f"seconds from the signal to the end: median {middle:.1f}, at most "
+            f"{longest:.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
