@@ -6,9 +6,9 @@
 Trains an experiment twice, all else alike: undisturbed, and ended by a signal at random
 moments, from the first import to the export, and started anew each time. After each end
 every checkpoint must be whole, and the last not older than it was. In the end both
-runs must hold the same weights, moving averages and state of the optimizer, to the bit.
-SIGTERM must further end the program with exit status 4 (or by the signal itself while it
-imports); how long that took is printed. Exit status 1 where something was lost.
+runs must hold the same weights, moving averages and optimizer's state, to the bit.
+SIGTERM must further end the program with exit status 4 (or by the signal itself while
+it imports); how long that took is printed. Exit status 1 where something was lost.
 """
 
 import argparse

@@ -1,8 +1,10 @@
 """A small experiment of each task, alike on one device and on several replicas."""
 
 import dataclasses
+import pathlib
 
 import keras
+import numpy as np
 import small
 import small_classifier
 import squares
@@ -10,6 +12,7 @@ import squares
 from official import experiment as experiment_lib
 from official.backbones import base as backbones_base
 from official.heads.classification import Classification
+from official.training import checkpoints, preparation, session
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,3 +64,30 @@ def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
             trainer=dataclasses.replace(panoptic.trainer, **settings),
         ),
     }
+
+
+def train(folder: pathlib.Path, **trainer) -> None:
+    """Trains all, each into a folder of its name."""
+    for name, experiment in experiments(**trainer).items():
+        model = preparation.model(experiment, fresh=True)
+        session.train(experiment, folder / name, model)
+
+
+def assert_as_on_one_device(found: pathlib.Path, alone: pathlib.Path) -> None:
+    """Trains all on one device and compares the weights with those of `train`."""
+    train(alone)
+    for name, experiment in experiments().items():
+        there, own = (
+            checkpoints.inference_weights(checkpoints.path(folder / name, "last"))
+            for folder in (found, alone)
+        )
+        assert own.keys() == there.keys()
+        for path, value in own.items():
+            np.testing.assert_allclose(
+                there[path], value, rtol=2e-4, atol=2e-5, err_msg=f"{name}: {path}"
+            )
+        moved = 0.0
+        for variable in preparation.model(experiment, fresh=True).network.weights:
+            before = keras.ops.convert_to_numpy(variable)
+            moved = max(moved, np.abs(own[variable.path] - before).max())
+        assert moved > 1e-3, name  # else nothing has been compared
