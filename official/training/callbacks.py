@@ -276,7 +276,10 @@ class Finish(keras.callbacks.Callback):
         guard = self._guard
         state = dataclasses.replace(guard.state, epoch=epoch + 1, pending={})
         value = (logs or {}).get(self._metric)
-        better = value is not None and (state.best is None or value > state.best)
+        # Where nothing has been found yet, the one that has trained longer.
+        better = value is not None and (
+            state.best is None or value > state.best or value == state.best == 0
+        )
         if better:
             state = dataclasses.replace(state, best=value, best_epoch=epoch + 1)
         if value is not None and state.stalled(self._patience):
