@@ -61,5 +61,5 @@ def experiment() -> Experiment:
         trainer=Trainer(epochs=round(STEPS / STEPS_AN_EPOCH), evaluate_every=10),
         fine_tuning=FineTuning(backbone_rate=0.1),
         # Axial attention and layer norms stay in float: this form has no integer file.
-        export=Export(output="masks", precisions=("float32",)),
+        export=Export(output="masks", precisions=("float32",), min_agreement_int8=0.95),
     )

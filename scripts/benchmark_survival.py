@@ -35,7 +35,6 @@ SETTINGS = (
     "trainer.evaluate_every = 4",
     "export.precisions = ('float32',)",
 )
-PREEMPTED = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,6 +137,8 @@ def main() -> None:
     parser.add_argument("--set", action="append", help="instead of this file's")
     parser.add_argument("--out", default="runs/survival")
     given = parser.parse_args()
+    from official import failures
+
     sent = getattr(signal, f"SIG{given.signal}")
     out = pathlib.Path(given.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,11 @@ def main() -> None:
         if found.step < before:
             sys.exit(f"lost: the last checkpoint is of step {found.step}, not {before}")
         finished = found.status == 0
-        expected = {-sent} if given.signal == "KILL" else {PREEMPTED, -sent}
+        expected = (
+            {-sent}
+            if given.signal == "KILL"
+            else {failures.Interrupted.exit_status, -sent}
+        )
         if not finished and found.status not in expected:
             sys.exit(f"status {found.status}: see {broken.with_suffix('.log')}")
         lives.append(found)
@@ -181,7 +186,6 @@ def main() -> None:
                 sys.exit(f"the weights differ: {reason}")
             print("finished, equal to the bit; starting afresh", flush=True)
             shutil.rmtree(broken)
-            lives[-1] = dataclasses.replace(found, step=0)
             lives = [dataclasses.replace(each, step=0) for each in lives]
     last = live(command(given, broken), broken, 24 * 3600, sent)
     if last.status:

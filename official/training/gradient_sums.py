@@ -40,9 +40,8 @@ def _ordered(original: Any) -> Any:
     def total(gradients: Sequence[Any]) -> Any:
         # Two summands are the same in any order. A chain of sums would not do: the
         # graph optimizer makes an AddN of it.
-        if len(gradients) < 3 or not all(map(tf.is_tensor, gradients)):
-            return original(gradients)
-        if any(isinstance(g, tf.IndexedSlices) for g in gradients):
+        dense = all(isinstance(gradient, tf.Tensor) for gradient in gradients)
+        if len(gradients) < 3 or not dense:
             return original(gradients)
         return tf.reduce_sum(tf.stack(gradients), axis=0)
 
