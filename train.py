@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--overwrite", action="store_true", help="delete what is in the run folder")
     add("--evaluate_only", action="store_true", help="evaluate the best checkpoint")
-    add("--dry_run", action="store_true", help="check the data, take one step, stop")
+    add("--dry_run", action="store_true", help="check the data, take a few steps, stop")
     add("--debug", action="store_true", help="show tracebacks and all log messages")
     return flags
 

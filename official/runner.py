@@ -70,6 +70,7 @@ def run(
     terminal.console.quiet = not chief
     if dry_run:
         terminal.console.print(_summary(experiment, name, run_dir))
+        _warn_of_another_task(experiment)
         rehearsal.run(experiment)
         return False
     _require_usable(run_dir)
@@ -137,7 +138,11 @@ def _begin(
 
 
 def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:
-    """Quantization-aware training is to go on with the task of its float run."""
+    """Quantization-aware training is to go on with the task of its float run.
+
+    Raises:
+        RequestError: If the run has another backbone.
+    """
     start = pathlib.Path(experiment.init_from or "").expanduser()
     if experiment.quantization is None or not experiment.init_from:
         return
@@ -149,6 +154,13 @@ def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:
         for line in bindings.difference(experiment, theirs)
         if line.startswith("task.")
     ]
+    own, other = (type(each.task.backbone).__name__ for each in (experiment, theirs))
+    if own != other:
+        raise failures.RequestError(
+            f"{start} is of a {other}, and this experiment has a {own}: for the "
+            f'quantization of that network, --set "task.backbone = @{other}()", and '
+            f"what else its {experiment_lib.CONFIG} has of task"
+        )
     if changed:
         terminal.console.print(
             f"warning: {start} was trained with another task (here != there: "

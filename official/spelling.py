@@ -1,6 +1,7 @@
 """Suggestions for names that do not exist."""
 
 import difflib
+import pathlib
 import re
 from collections.abc import Iterable
 
@@ -13,6 +14,28 @@ def hint(wrong: str, right: Iterable[str]) -> str:
     """Names the nearest of the right names, as the end of an error message."""
     near = difflib.get_close_matches(wrong, list(right), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def missing(path: pathlib.Path) -> str:
+    """Says that a path is not there, and what is there that may be meant."""
+    for part in (*reversed(path.parents), path):
+        if not part.exists():
+            beside = _within(part.parent)
+            # "/data/flower/train" for "/data/flowers/train".
+            paths = [
+                str(part.with_name(name) / path.relative_to(part))
+                for name in difflib.get_close_matches(part.name, beside, n=1)
+            ]
+            meant = f" (did you mean {paths[0]}?)" if paths else ""
+            return f"{path} does not exist{meant}"
+    return f"{path} is of another kind"  # a file where a folder should be
+
+
+def _within(folder: pathlib.Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []
 
 
 def variant_of(name: str, others: Iterable[str]) -> str | None:

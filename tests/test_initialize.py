@@ -113,7 +113,8 @@ def test_the_model_of_a_keras_file_must_be_that_of_the_backbone(tmp_path):
     backbone = mobilenet_v3.MobileNetV3(variant="small")
     message = (
         "is of another model than this MobileNetV3: it has 105 layers with weights, "
-        "not 88, or 86 without the classifier; 'conv' is not among them"
+        "not 88, or 86 without the classifier; 'conv' is not among them; it is of "
+        r'--set "task.backbone = @MobileNetV2\(\)"'
     )
     with pytest.raises(failures.RequestError, match=message):
         initialize.initialize(_network(backbone), backbone, file)
@@ -148,6 +149,13 @@ def test_a_checkpoint_gives_whatever_matches(tmp_path):
     for ours, theirs in zip(network.weights, source.weights, strict=True):
         if "logits" not in ours.path:
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_checkpoint_of_another_backbone_is_refused(tmp_path):
+    file = _checkpoint(tmp_path, _network(mobilenet_v2.MobileNetV2()))
+    message = r"only 1 of the 104 layers of the task's MobileNetV2 are in it: set task"
+    with pytest.raises(failures.RequestError, match=message):
+        initialize.initialize(_network(SMALL), SMALL, file)
 
 
 def test_the_moving_average_is_preferred(tmp_path):
@@ -193,7 +201,7 @@ def _unnamed(folder):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda f: f / "absent.npz", "absent.npz: does not exist"),
+        (lambda f: f / "absent.npz", "absent.npz does not exist"),
         (lambda f: f, "neither checkpoints/best.npz nor checkpoints/last.npz"),
         (
             lambda f: _damaged(f, "a.txt"),

@@ -93,7 +93,7 @@ def test_lists_split_a_single_folder(tmp_path):
     _write(tmp_path, {"classes.txt": NAMES, "train.txt": "a\nc", "val.txt": "b"})
     assert _names(tmp_path, "train") == ["train/a", "train/c"]
     assert _names(tmp_path, "val") == ["val/b"]
-    assert "no split 'test'; there are train, val" in _error(tmp_path, "test")
+    assert "has no split 'test'; it has train, val" in _error(tmp_path, "test")
 
 
 def test_without_folders_and_lists_a_fifth_is_val(tmp_path):
@@ -259,8 +259,8 @@ def test_hidden_files_and_folders_are_ignored(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert _names(tmp_path, "train") == ["train/a"]
     assert caplog.text == ""
-    assert _error(tmp_path, "tset") == "no split 'tset'; there are train, val"
-    assert "there are train, val" in _error(tmp_path, ".ipynb_checkpoints")
+    assert "images has no split 'tset'; it has train, val" in _error(tmp_path, "tset")
+    assert "it has train, val" in _error(tmp_path, ".ipynb_checkpoints")
 
 
 def test_a_hidden_folder_makes_no_splits(tmp_path):
@@ -320,7 +320,7 @@ def test_a_folder_without_images_says_what_is_known(tmp_path):
 
 def test_an_unknown_split_names_those_that_exist(tmp_path):
     _folder(tmp_path, train=("a",), val=("b",))
-    assert _error(tmp_path, "tset") == "no split 'tset'; there are train, val"
+    assert "images has no split 'tset'; it has train, val" in _error(tmp_path, "tset")
 
 
 def test_a_missing_folder_says_what_it_must_hold(tmp_path):

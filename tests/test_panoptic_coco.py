@@ -214,12 +214,12 @@ def _segment(**changes):
     [
         (
             {"categories": [{"id": 1, "name": "x"}]},
-            r"place 0 is faulty \(KeyError.*ist",
+            r"category in place 0 is faulty \(lacks isthing: 1 for things, 0 for stuff",
         ),
         (_annotation(image_id=5), r"image_id 5 is not among the images"),
         (
             _annotation(segments_info=None),
-            r"place 0 is faulty .* segments_info, a list",
+            r"place 0 \(image_id 12, .*\) is faulty .* segments_info, a list",
         ),
         (_segment(category_id=4), r"image 12: segment 3: category_id 4 is not among"),
         (_segment(id=0), r"segment 0: a map cannot store that; want 1 to 16777215"),

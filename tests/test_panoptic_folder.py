@@ -114,6 +114,48 @@ def test_maps_of_another_size_are_found_before_training(tmp_path):
         dataset.size("train")
 
 
+def test_other_folders_are_told_apart(tmp_path):
+    for lacking, rest in (
+        ("none", r"none does not exist; .* instances/<split>/ .*SyntheticStreets"),
+        ("images", r"images does not exist; .*classes.json"),
+        ("classes.json", r"classes.json does not exist; dataset.data_dir must hold im"),
+    ):
+        root = tmp_path / lacking
+        if lacking != "none":
+            _write(root, np.ones((2, 4)))
+            (root / lacking).rename(root / "elsewhere")
+        with pytest.raises(failures.DataError, match=rest):
+            PanopticFolder(data_dir=str(root)).size("train")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(failures.DataError, match=r"nane .*did you mean .*none\?\)"):
+        PanopticFolder(data_dir=str(tmp_path / "nane")).size("train")
+    (tmp_path / "coco/annotations").mkdir(parents=True)
+    (tmp_path / "coco/annotations/panoptic_train2017.json").write_text("{}")
+    with pytest.raises(failures.DataError, match=r"dataset = @COCOPanoptic\(data_dir="):
+        PanopticFolder(data_dir=str(tmp_path / "coco")).size("train")
+
+
+def test_colors_without_a_palette_are_told_where_it_goes(tmp_path):
+    dataset = _write(tmp_path, np.ones((2, 4)))
+    _save(np.zeros((2, 4, 3)), tmp_path / "labels/train/a.png")
+    message = r'holds colors.*add "palette": .* to .*classes.json'
+    with pytest.raises(failures.DataError, match=message):
+        _only(dataset)
+
+
+def test_things_numbered_from_zero_are_suspected(tmp_path, caplog):
+    assert (
+        not _write(tmp_path, [[0, 0, 1, 2], [1, 3, 4, 0]])
+        .segment_counts("train")
+        .crowded
+    )
+    assert not caplog.messages
+    _save([[0, 0, 0, 1], [0, 0, 1, 0]], tmp_path / "instances/train/a.png")
+    PanopticFolder(data_dir=str(tmp_path)).segment_counts("train")
+    (message,) = caplog.messages
+    assert message.startswith("1 of 1 images of split 'train' with things have one of")
+
+
 def test_more_things_than_a_panoptic_map_can_hold_are_refused(tmp_path):
     numbers = np.arange(1000).reshape(25, 40)
     dataset = _write(tmp_path, numbers + 1, dtype=np.uint16)

@@ -68,6 +68,16 @@ def test_a_file_outside_a_bound_fails_with_the_figures(name, metric, agreement, 
         parity.require(verdicts)
 
 
+@pytest.mark.parametrize("kind", ["float", "int8"])
+def test_the_bounds_that_are_named_are_those_of_the_file(kind):
+    name = {"float": "float32", "int8": "int8"}[kind]
+    message = (
+        rf"set other bounds: export.max_drop_{kind}, export.min_agreement_{kind}\)"
+    )
+    with pytest.raises(failures.GateError, match=message):
+        parity.require(judge(0.5, **{name: result(0.4)}))
+
+
 @pytest.mark.parametrize("value", [0.1, 0.05, math.nan])
 def test_an_untrained_model_does_not_pass_and_is_said_once(value):
     verdicts = judge(value, float32=result(value), int8=result(value))
@@ -76,6 +86,9 @@ def test_an_untrained_model_does_not_pass_and_is_said_once(value):
         parity.require(verdicts)
     message = str(caught.value)
     assert message.count("is untrained: its mean_iou of") == 1
+    assert "train longer or start from" in message
+    # Bounds would change nothing, where only this is wrong.
+    assert ("export.max_drop" in message) == math.isnan(value)
     assert "the best constant prediction's 10.00" in message
 
 

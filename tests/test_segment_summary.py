@@ -124,7 +124,7 @@ def test_no_map_is_read_where_the_file_has_the_areas(tmp_path):
 
 
 def test_only_the_first_maps_are_read(monkeypatch):
-    monkeypatch.setattr(segment_summary, "_FIRST", 2)
+    monkeypatch.setattr(segment_summary, "FIRST", 2)
     dataset = SyntheticStreets(height=32, width=64, train_size=5, val_size=2)
     found = dataset.segment_counts("train")
     assert (found.images, found.total) == (2, 5)

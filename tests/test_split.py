@@ -30,6 +30,7 @@ from tflite_export import (
     inference,
     mapping,
     model_tables,
+    predict,
     split,
 )
 from tflite_export.targets import base as targets_base
@@ -227,6 +228,9 @@ def test_the_check_says_which_blocks_map_and_how_to_divide(model, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "maps whole: stem, block, early" in lines
     assert "does not map: late" in lines
+    # One row for all that lies behind, whatever its number.
+    assert len([line for line in lines if line.startswith("others ")]) == 1
+    assert "--all lists every op" in "".join(lines)
     assert (
         "advice: the part that maps and the rest as two files: python -m tflite_export "
         f"split {model} --target=edgetpu"
@@ -436,6 +440,15 @@ def test_a_rest_that_computes_nothing_is_no_reason_to_divide(tmp_path):
     line = refusal(written(tmp_path / "model.tflite", made))
     assert "leaves to the CPU (ARG_MAX: ARG_MAX is not in the table" in line
     assert line.endswith("multiplies and adds nothing; use the file as it is")
+
+
+def test_a_part_is_not_drawn_and_the_whole_is_named(model, tmp_path):
+    whole = tmp_path / model.name
+    whole.write_bytes(model.read_bytes())
+    split.divide(whole, target=EDGETPU, folder=tmp_path)
+    trunk, _ = split.paths(whole, tmp_path)
+    with pytest.raises(failures.RequestError, match=f"give the whole, {whole}"):
+        predict.run(trunk, [tmp_path / "photo.jpg"], out=tmp_path / "drawn")
 
 
 def test_differences_are_counted_by_bits():

@@ -189,7 +189,7 @@ def test_overwrite_deletes_nothing_before_the_request_is_found_right(finished):
 
 def test_a_first_try_that_failed_does_not_lock_the_folder(tmp_path):
     wrong = dataclasses.replace(small.experiment(epochs=1), init_from="nowhere.npz")
-    with pytest.raises(failures.RequestError, match=r"nowhere\.npz: does not exist"):
+    with pytest.raises(failures.RequestError, match=r"nowhere\.npz does not exist"):
         run(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     run(small.experiment(epochs=1), tmp_path / "run")

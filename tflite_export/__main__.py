@@ -126,7 +126,7 @@ def _add_check(commands: Any) -> None:
         commands, "check", "op by op: does it fit; the last line is JSON", check
     )
     _model(flags)
-    flags.add_argument("--all", action="store_true", help="list the ops that fit, too")
+    flags.add_argument("--all", action="store_true", help="list every op")
     flags.add_argument("--target", choices=targets_base.names(), default="cpu")
 
 

@@ -1,20 +1,18 @@
 """Whether a file holds what its precision promises, and where its ops run."""
 
-import collections
 import dataclasses
 import pathlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import rich.console
-import rich.table
 
 from official import export_spec, failures
 from official.report import terminal
 from tflite_export import (
     android,
+    check_tables,
     compilation,
-    compiled,
     detection_op,
     flatbuffer,
     mapping,
@@ -192,7 +190,7 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     compiles the file, and what it makes is kept beside it.
 
     Args:
-        every: List every op with its layer, not only those that do not map.
+        every: List every op with its layer; else what does not map is summed up.
 
     Raises:
         RequestError: If it is no model, or its metadata is damaged.
@@ -213,9 +211,11 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     console.print(f"{android.summary(told)}\n")
     if float_layers:
         console.print(f"in float, as asked for: {', '.join(float_layers)}\n")
-    console.print(_histogram(judged))
-    if every or any(verdict.status != mapping.MAPS for verdict in judged):
-        console.print("", _listed(judged, every=every), sep="\n")
+    console.print(check_tables.histogram(judged))
+    if every:
+        console.print("", check_tables.listed(judged), sep="\n")
+    elif any(verdict.status != mapping.MAPS for verdict in judged):
+        console.print("", check_tables.grouped(judged), sep="\n")
     # A compiler that is given a file which cannot run tells nothing more.
     hopeless = bool(refused) and not complaint
     outcomes = [] if hopeless else compilation.run(path, target)
@@ -225,7 +225,7 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
         console.print("", *lines, sep="\n", soft_wrap=True)
     for outcome in outcomes:
         if outcome.rows:
-            console.print("", _compiled(outcome.rows), sep="\n")
+            console.print("", check_tables.compiled_rows(outcome.rows), sep="\n")
     content = {
         "model": str(path),
         "precision": assessed.precision,
@@ -303,56 +303,6 @@ def _verdict(
         constant=place.constant,
         asked=asked,
     )
-
-
-def _histogram(judged: list[Verdict]) -> rich.table.Table:
-    table = _table(("op", "number", "on the CPU", "refused"))
-    ops = collections.Counter(verdict.op for verdict in judged)
-    counts = {
-        status: collections.Counter(v.op for v in judged if v.status == status)
-        for status in (mapping.CPU, mapping.REFUSED)
-    }
-    for op, count in ops.most_common():
-        cells = [str(counts[status][op] or "-") for status in counts]
-        table.add_row(op, str(count), *cells)
-    return table
-
-
-def _listed(judged: list[Verdict], *, every: bool) -> rich.table.Table:
-    """Ops in the order of execution, numbered from 0."""
-    table = _table(("number", "op", "layer", "verdict"))
-    for number, verdict in enumerate(judged):
-        if every or verdict.status != mapping.MAPS:
-            words = [verdict.status, verdict.reason]
-            if verdict.asked:
-                words.append("float, as asked for")
-            table.add_row(
-                str(number),
-                verdict.op,
-                verdict.layer,
-                ": ".join(word for word in words if word),
-            )
-    return table
-
-
-def _compiled(rows: Sequence[compiled.Row]) -> rich.table.Table:
-    table = _table(("op", "number", "the compiler's verdict"))
-    for row in rows:
-        words = [row.status, row.reason]
-        table.add_row(
-            row.op, str(row.number), ": ".join(word for word in words if word)
-        )
-    return table
-
-
-def _table(columns: tuple[str, ...]) -> rich.table.Table:
-    table = rich.table.Table(box=None, pad_edge=False)
-    for column in columns:
-        numbers = column in ("number", "on the CPU", "refused")
-        table.add_column(
-            column, justify="right" if numbers else "left", overflow="fold"
-        )
-    return table
 
 
 def _problems(

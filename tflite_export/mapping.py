@@ -10,7 +10,8 @@ from tflite_export.targets import base
 
 MAPS, CPU, REFUSED = "maps", "cpu", "refused"
 
-_SECOND_SUBGRAPH = "more than one subgraph is not supported: depends on ops outside"
+SECOND_SUBGRAPH = "more than one subgraph is not supported: depends on ops outside"
+"""Why an op that could map does not."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ def places(file: flatbuffer.File, target: base.Target) -> list[Place]:
         return found
     taken = _first_subgraph(file, [place.status == MAPS for place in found])
     return [
-        dataclasses.replace(place, status=CPU, reason=_SECOND_SUBGRAPH)
+        dataclasses.replace(place, status=CPU, reason=SECOND_SUBGRAPH)
         if place.status == MAPS and number not in taken
         else place
         for number, place in enumerate(found)
@@ -109,7 +110,7 @@ def summarize(found: Sequence[Placed]) -> Mapped:
     outside = [
         number
         for number, place in enumerate(found)
-        if place.status != MAPS and place.reason != _SECOND_SUBGRAPH
+        if place.status != MAPS and place.reason != SECOND_SUBGRAPH
     ]
     outside.sort(key=lambda number: found[number].constant)
     return Mapped(
@@ -208,7 +209,7 @@ def advice(
     lines = {
         f"{op.name}: {line}": None
         for number, (op, place) in enumerate(zip(file.ops, found, strict=True))
-        if place.status != MAPS and place.reason != _SECOND_SUBGRAPH
+        if place.status != MAPS and place.reason != SECOND_SUBGRAPH
         if (line := target.advise(op, ends=number in ends))
     }
     return list(lines)

@@ -20,6 +20,11 @@ _EIGHT_BIT = ("dynamic", *export_spec.INTEGER)
 
 _UNTRAINED = "the Keras model is untrained"
 
+_REMEDIES = {
+    "int8": "train quantization-aware (docs/qat.md) or longer, evaluate on more images",
+    "float": "evaluate on more images",
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -30,6 +35,7 @@ class Verdict:
         agreement: Share of decisions equal to the Keras model's.
         max_drop: Bound in points.
         min_agreement: Bound as a share.
+        kind: "int8" or "float": how the fields of both bounds end in the experiment.
         problems: What failed, each with figure and bound; empty if it passed.
     """
 
@@ -37,6 +43,7 @@ class Verdict:
     agreement: float
     max_drop: float
     min_agreement: float
+    kind: str
     problems: tuple[str, ...]
 
     @property
@@ -113,9 +120,9 @@ def judge(
     untrained = _untrained(reference, metric)
     verdicts = {}
     for name, precision in precisions.items():
-        coarse = precision in _EIGHT_BIT
-        max_drop = spec.max_drop_int8 if coarse else spec.max_drop_float
-        bound = spec.min_agreement_int8 if coarse else spec.min_agreement_float
+        kind = "int8" if precision in _EIGHT_BIT else "float"
+        max_drop = getattr(spec, f"max_drop_{kind}")
+        bound = getattr(spec, f"min_agreement_{kind}")
         drop = 100 * (reference.metrics[metric] - results[name].metrics[metric])
         agreement = results[name].agreement
         problems = [*untrained]
@@ -135,6 +142,7 @@ def judge(
             agreement=agreement,
             max_drop=max_drop,
             min_agreement=bound,
+            kind=kind,
             problems=tuple(problems),
         )
     return verdicts
@@ -147,18 +155,28 @@ def require(verdicts: Mapping[str, Verdict]) -> None:
         GateError: With what failed, for every file that failed.
     """
     lines: list[str] = []
+    remedies: list[str] = []
     for name, verdict in verdicts.items():
         # Of all files alike, and not for want of precision: said once.
         own = [p for p in verdict.problems if not p.startswith(_UNTRAINED)]
         lines += [p for p in verdict.problems if p not in own + lines]
         lines += [f"{name}: {' and '.join(own)}"] if own else []
+        if len(own) < len(verdict.problems):
+            remedies.append("train longer or start from trained weights")
+        if own:
+            remedies += [
+                _REMEDIES[verdict.kind],
+                f"set other bounds: {_bounds(verdict)}",
+            ]
     if lines:
         raise failures.GateError(
-            "outside the parity gate: "
-            + "; ".join(lines)
-            + " (the files are written; train longer, evaluate on more images, or set "
-            "other bounds: export.max_drop_int8, export.min_agreement_int8)"
+            f"outside the parity gate: {'; '.join(lines)} (the files are written; "
+            f"{', or '.join(dict.fromkeys(remedies))})"
         )
+
+
+def _bounds(verdict: Verdict) -> str:
+    return f"export.max_drop_{verdict.kind}, export.min_agreement_{verdict.kind}"
 
 
 def _untrained(reference: evaluation.Result, metric: str) -> list[str]:

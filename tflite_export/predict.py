@@ -12,7 +12,7 @@ from official.report import predictions, terminal
 from official.report.panels import base as panels
 from official.tasks import detector as detector_lib
 from official.tasks import segment_reader
-from tflite_export import detector_files, interpreter, labels, probe, sidecar
+from tflite_export import detector_files, interpreter, labels, probe, sidecar, split
 
 _STRANGER = detector_lib.Detector(anchors=np.zeros((0, 4), np.float32))
 """How the boxes of a file are read that does not say."""
@@ -99,6 +99,11 @@ def _panel(
     shapes = runner.shapes
     panel = panels.of_outputs(shapes, task=description.get("task"))
     classes = panel.classes(shapes) if panel else None
+    whole = split.whole_of(runner.file.path)
+    if panel is None and whole:
+        raise failures.RequestError(
+            f"{runner.file.path}: one of two parts of a model; give the whole, {whole}"
+        )
     if panel is None or classes is None:
         raise failures.RequestError(
             f"{runner.file.path}: gives {shapes}, want class scores of the image "

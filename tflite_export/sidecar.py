@@ -9,7 +9,14 @@ from official import failures
 from official.data import base as data_base
 from official.tasks import base as tasks_base
 from official.tasks import segment_reader
-from tflite_export import android, detector_files, flatbuffer, inference, metadata
+from tflite_export import (
+    android,
+    detector_files,
+    flatbuffer,
+    inference,
+    metadata,
+    segment_files,
+)
 
 
 def path_of(model: pathlib.Path) -> pathlib.Path:
@@ -48,10 +55,7 @@ def describe(
         "preprocessing": _preprocessing(file, graph, task.shown_share),
         "score_activation": task.score_activation,
         "postprocessing": {
-            name: detector_files.meaning(file, name)
-            if detector_files.holds(file)
-            else _postprocessing(name, tensor, task.score_activation)
-            for name, tensor in file.outputs.items()
+            name: _meaning(file, name, task.score_activation) for name in file.outputs
         },
         "detector": detector_files.settings(task.detector),
         "mediapipe": {
@@ -101,11 +105,17 @@ def read(model: pathlib.Path) -> dict[str, Any]:
     return content
 
 
-def _postprocessing(name: str, tensor: flatbuffer.Tensor, activation: str) -> str:
+def _meaning(file: flatbuffer.File, name: str, activation: str) -> str:
+    """What an output is, and what an app does with it."""
+    if detector_files.holds(file):
+        return detector_files.meaning(file, name)
+    tensor = file.outputs[name]
+    real = "real value = scale * (stored - zero_point); " if tensor.scales else ""
+    if segment := segment_files.meaning(file.outputs, name):
+        return f"{real}{segment}"
     pixels = len(tensor.shape) > (1 if name == "class_ids" else 2)
     if name == "class_ids":
         return f"index into class_names, for {'each pixel' if pixels else 'the image'}"
-    real = "real value = scale * (stored - zero_point); " if tensor.scales else ""
     if pixels:
         return (
             f"{real}the class of a pixel is the channel with the largest value; to "

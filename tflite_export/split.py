@@ -105,9 +105,21 @@ class Parts:
         }
 
 
+_PARTS = ("trunk", "rest")
+
+
 def paths(model: pathlib.Path, folder: pathlib.Path) -> tuple[pathlib.Path, ...]:
     """Where the trunk and the rest of a file lie."""
-    return tuple(folder / f"{model.stem}_{part}.tflite" for part in ("trunk", "rest"))
+    return tuple(folder / f"{model.stem}_{part}.tflite" for part in _PARTS)
+
+
+def whole_of(path: pathlib.Path) -> pathlib.Path | None:
+    """What a file is a part of, if that lies beside it."""
+    for part in _PARTS:
+        whole = path.with_name(f"{path.stem.removesuffix(f'_{part}')}.tflite")
+        if whole != path and whole.is_file():
+            return whole
+    return None
 
 
 def divide(path: pathlib.Path, *, target: base.Target, folder: pathlib.Path) -> Parts:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from official import failures
+from official import failures, spelling
 from official.data import boxed, boxes, class_names, csv_table, image_files
 
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
@@ -83,7 +83,7 @@ class BoxList(boxed.BoxedDataset):
         folder = pathlib.Path(self.data_dir).expanduser() / self.images
         if not folder.is_dir():
             raise failures.DataError(
-                f"{folder} does not exist; set dataset.images to the folder of the "
+                f"{spelling.missing(folder)}; set dataset.images to the folder of the "
                 f"images that {path} names"
             )
         image_files.require(folder, by_image, source=str(path))
@@ -110,7 +110,7 @@ def _path(dataset: BoxList) -> pathlib.Path:
     if not path.is_file():
         missing = path if root.is_dir() else root
         raise failures.DataError(
-            f"{missing} does not exist (dataset.data_dir, dataset.table = "
+            f"{spelling.missing(missing)} (dataset.data_dir, dataset.table = "
             f"{dataset.table!r}); the table is a CSV file with the columns "
             f"{dataset.image_column},{dataset.class_column},xmin,ymin,xmax,ymax"
             f"{_other_format(root)}"

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from official import failures
+from official import failures, spelling
 from official.data import base, decoding, indexed, label_maps
 
 
@@ -111,7 +111,7 @@ class Cityscapes(indexed.IndexedDataset):
         folder = pathlib.Path(self.data_dir).expanduser() / name
         if not folder.is_dir():
             raise failures.DataError(
-                f"{folder} does not exist. Register at https://www.cityscapes-dataset."
+                f"{spelling.missing(folder)}. Register at https://www.cityscapes-dataset."
                 "com, download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest."
                 f"zip, and unpack both into {self.data_dir} (dataset.data_dir); or try "
                 'made-up streets: --set "dataset = @SyntheticStreets()"'

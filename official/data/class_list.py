@@ -101,7 +101,7 @@ def make(
         names=tuple(names[place] for place in kept),
         palette=tuple(colors[place] for place in kept)
         if colors
-        else palettes.distinct(len(kept)),
+        else palettes.named([names[place] for place in kept]),
         numbers=ids | dict.fromkeys(unlabelled, base.IGNORE_LABEL),
         colors={color: ids[place] for place, color in enumerate(colors or ())},
     )
@@ -145,7 +145,7 @@ def _from_json(
     text = text_file.read(path)
     try:
         content = json.loads(text)
-        names = [str(name) for name in content["classes"]]
+        names = [str(name) for name in _listed(content["classes"])]
         palette = content.get("palette")
         colors = None if palette is None else [_color(color) for color in palette]
         number = content.get("ignore_index")
@@ -154,7 +154,7 @@ def _from_json(
             names,
             colors,
             None if number is None else int(number),
-            None if things is None else [str(name) for name in things],
+            None if things is None else [str(name) for name in _listed(things)],
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise failures.DataError(
@@ -162,6 +162,12 @@ def _from_json(
             f'[[r, g, b], ...], "things": ["car", ...]}}, the last three optional '
             f"({error!r})"
         ) from error
+
+
+def _listed(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise ValueError(f"want a list of names, got {value!r:.60}")
+    return value
 
 
 def _from_text(path: pathlib.Path) -> tuple[list[str], list[base.Color] | None]:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from official import failures
+from official import failures, spelling
 from official.data import (
     boxed,
     boxes,
@@ -169,7 +169,7 @@ def _annotations(dataset: COCODetection, split: str) -> pathlib.Path:
     root = coco_files.root(dataset.data_dir)
     if not root.is_dir():
         raise failures.DataError(
-            f"{root} does not exist; dataset.data_dir must hold "
+            f"{spelling.missing(root)}; dataset.data_dir must hold "
             "annotations/instances_train.json and images/train/, and the same for val "
             "(or COCO's own instances_train2017.json and train2017/). To try the "
             'pipeline without data: --set "dataset = @SyntheticBoxes()"'

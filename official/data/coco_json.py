@@ -139,12 +139,18 @@ def by_id(
             key, value = number(entry["id"]), read(entry)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise failures.DataError(
-                f"{path}: {what} in place {place} is faulty ({error!r}): {entry!r:.100}"
+                f"{path}: {what} in place {place} is faulty ({said(error)}): "
+                f"{entry!r:.100}"
             ) from error
         if key in found:
             raise failures.DataError(f"{path}: {what} {key} is listed twice")
         found[key] = value
     return found
+
+
+def said(error: Exception) -> str:
+    """What is wrong with an entry, in words."""
+    return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
 def require_names(path: pathlib.Path, names: Collection[str]) -> None:

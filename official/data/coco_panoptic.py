@@ -5,6 +5,7 @@ import functools
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ class COCOPanoptic(indexed.IndexedDataset):
         colors = [row.color for row in _classes(self)]
         given = tuple(color for color in colors if color is not None)
         # Some files have colors for a few categories, which others might then resemble.
-        return given if len(given) == len(colors) else palettes.distinct(len(colors))
+        return given if len(given) == len(colors) else palettes.named(self.class_names)
 
     def records(self, split: str) -> Sequence[Record]:
         path = self._annotations(split)
@@ -126,7 +127,11 @@ class COCOPanoptic(indexed.IndexedDataset):
         }
 
     def segment_counts(self, split: str) -> segment_summary.Summary:
-        """As `Dataset.segment_counts`; no map is read if the file has all areas."""
+        """As `Dataset.segment_counts`.
+
+        If the file has all areas, only the first maps are read, to compare.
+        """
+        self._warn_of_absent(split)
         path = self._annotations(split)
         content = _content(path)
         found = coco_panoptic_json.annotated(path, content)
@@ -176,6 +181,28 @@ class COCOPanoptic(indexed.IndexedDataset):
             source=path,
             names={number: images[number].file_name for number in found},
         )
+
+    def _warn_of_absent(self, split: str) -> None:
+        """Compares the segments of the first images with their maps."""
+
+        def absent(record: Record) -> int:
+            listed = record.segments.numbers
+            return len(listed) - np.isin(listed, self._map(record)).sum()
+
+        records = indexed.kept_records(self, split)[: segment_summary.FIRST]
+        with futures.ThreadPoolExecutor(max_workers=8) as pool:  # folders may be far
+            counts = list(pool.map(absent, records))
+        if any(counts):
+            place = next(place for place, count in enumerate(counts) if count)
+            logging.getLogger(__name__).warning(
+                "%s lists %d segments that have no pixel in the maps of the first %d "
+                "images, and are left out: first in %s; export both again if they "
+                "should be there",
+                records[0].source,
+                sum(counts),
+                len(records),
+                records[place].map,
+            )
 
     def _look(self, record: Record) -> segment_summary.Image:
         return segment_summary.of_maps(*self._labels(record), self.thing_ids)

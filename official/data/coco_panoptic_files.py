@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from official import failures
+from official import failures, spelling
 from official.data import coco_files, coco_panoptic_json, image_files
 
 _ANNOTATIONS = (
@@ -41,6 +41,14 @@ def found(data_dir: str, pattern: str | None, split: str) -> Iterator[pathlib.Pa
     return (path for path in paths if path.is_file())
 
 
+def any_annotations(data_dir: str) -> Iterator[pathlib.Path]:
+    """The files of a folder that are, by their names, annotations of some split."""
+    root = coco_files.root(data_dir)
+    patterns = [name for name in _ANNOTATIONS if "panoptic" in name]
+    for pattern in patterns:
+        yield from sorted(root.glob(pattern.replace("{split}", "*")))
+
+
 def annotations(data_dir: str, pattern: str | None, split: str) -> pathlib.Path:
     """The annotations of a split.
 
@@ -53,7 +61,7 @@ def annotations(data_dir: str, pattern: str | None, split: str) -> pathlib.Path:
     root = coco_files.root(data_dir)
     if not root.is_dir():
         raise failures.DataError(
-            f"{root} does not exist; dataset.data_dir must hold "
+            f"{spelling.missing(root)}; dataset.data_dir must hold "
             "annotations/panoptic_train.json, the maps in annotations/panoptic_train/ "
             "and images/train/, and the same for val (or COCO's own "
             "panoptic_train2017.json and train2017/). To try the pipeline without "

@@ -106,6 +106,8 @@ def _category(entry: dict[str, Any]) -> Category:
     if color is not None:
         red, green, blue = (int(value) for value in color)
         color = red, green, blue
+    if "isthing" not in entry:
+        raise ValueError("lacks isthing: 1 for things, 0 for stuff")
     return Category(coco_json.category(entry), bool(entry["isthing"]), color)
 
 
@@ -123,9 +125,9 @@ def _annotation(
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise failures.DataError(
-            f"{path}: annotation in place {place} is faulty ({error!r}); want "
-            "image_id, file_name and segments_info, a list of id, category_id and "
-            "iscrowd"
+            f"{path}: annotation in place {place}{_named(entry)} is faulty "
+            f"({coco_json.said(error)}); want image_id, file_name and segments_info, "
+            "a list of id, category_id and iscrowd"
         ) from error
     listed: set[int] = set()
     for segment, category, _ in found:
@@ -150,6 +152,16 @@ def _annotation(
         segments.Segments(table[:, 0], table[:, 1], table[:, 2] > 0),
         _areas(entry["segments_info"]),
     )
+
+
+def _named(entry: object) -> str:
+    """Whose an annotation is, if it tells."""
+    if not isinstance(entry, dict):
+        return ""
+    found = [
+        f"{key} {entry[key]!r}" for key in ("image_id", "file_name") if key in entry
+    ]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _areas(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:

@@ -131,8 +131,9 @@ def _root(dataset: ImageFolder) -> pathlib.Path:
     root = pathlib.Path(dataset.data_dir).expanduser()
     if not root.is_dir():
         raise failures.DataError(
-            f"{root} does not exist; dataset.data_dir must hold a folder of images for "
-            "each class: <class>/*.jpg, or train/<class>/*.jpg and val/<class>/*.jpg. "
+            f"{spelling.missing(root)}; dataset.data_dir must hold a folder of images "
+            "for each class: <class>/*.jpg, or train/<class>/*.jpg and "
+            "val/<class>/*.jpg. "
             'To try the pipeline without data: --set "dataset = @SyntheticCrops()"'
         )
     return root

@@ -85,7 +85,7 @@ class ImageList(indexed.IndexedDataset):
         folder = root / self.images.replace(_SPLIT, split)
         if not folder.is_dir():
             raise failures.DataError(
-                f"{folder} does not exist; set dataset.images to the folder of the "
+                f"{spelling.missing(folder)}; set dataset.images to the folder of the "
                 f"images that {path} names"
             )
         _require_files(path, rows, folder)
@@ -120,7 +120,7 @@ class ImageList(indexed.IndexedDataset):
         if not path.is_file():
             missing = path if root.is_dir() else root
             raise failures.DataError(
-                f"{missing} does not exist (dataset.data_dir, dataset.table = "
+                f"{spelling.missing(missing)} (dataset.data_dir, dataset.table = "
                 f"{self.table!r}, split {split!r}); the table is a CSV file with "
                 f"the columns {self.file_column},{self.label_column}"
             )

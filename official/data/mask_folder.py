@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from official import failures
+from official import failures, spelling
 from official.data import base, class_list, decoding, indexed, label_maps, text_file
 
 _VALIDATION_SHARE = 0.2
@@ -64,7 +64,7 @@ class MaskFolder(indexed.IndexedDataset):
         images, masks = _image_root(root), _mask_root(root)
         names = _listed(root, split)
         if splits := _folders(images):
-            _require_split(split, splits)
+            _require_split(split, splits, images)
             images, masks = images / split, masks / split
         elif names is None:
             names = _hashed(root, split, images)
@@ -103,8 +103,8 @@ class MaskFolder(indexed.IndexedDataset):
             return label_maps.from_numbers(stored, classes.numbers, path=path)
         if not classes.colors:
             raise failures.DataError(
-                f"{path}: holds colors, and the list of classes has none: write lines "
-                f"'name r g b' into {pathlib.Path(self.data_dir) / 'classes.txt'}"
+                f"{path}: holds colors, and the list of classes has none: "
+                f"{_where_colors_go(pathlib.Path(self.data_dir).expanduser())}"
             )
         return label_maps.from_colors(decoding.image(path), classes.colors, path=path)
 
@@ -128,11 +128,17 @@ def classes_of(dataset: MaskFolder) -> class_list.ClassList:
     return class_list.read(folder, ignore_label=dataset.ignore_label)
 
 
+def _where_colors_go(root: pathlib.Path) -> str:
+    if (root / "classes.json").exists():
+        return f'add "palette": [[r, g, b], ...] to {root / "classes.json"}'
+    return f"write lines 'name r g b' into {root / 'classes.txt'}"
+
+
 def _image_root(root: pathlib.Path) -> pathlib.Path:
     if not (root / "images").is_dir():
         missing = root if not root.is_dir() else root / "images"
         raise failures.DataError(
-            f"{missing} does not exist; dataset.data_dir = {str(root)!r} must hold "
+            f"{spelling.missing(missing)}; dataset.data_dir = {str(root)!r} must hold "
             "images/, masks/ (PNG, same names) and classes.txt, or images/<split>/ and "
             "masks/<split>/. To try the pipeline without data: "
             '--set "dataset = @SyntheticStreets()"'
@@ -189,15 +195,19 @@ def _name(path: pathlib.PurePath) -> str:
 
 def _hashed(root: pathlib.Path, split: str, images: pathlib.Path) -> list[str]:
     lists = sorted(p.stem for p in root.glob("[!.]*.txt") if p.stem != "classes")
-    _require_split(split, lists or ["train", "val"])
+    _require_split(split, lists or ["train", "val"], root)
     names = sorted(_by_name(images), key=lambda n: hashlib.sha256(n.encode()).digest())
     count = max(1, round(len(names) * _VALIDATION_SHARE))
     return sorted(names[:count] if split == "val" else names[count:])
 
 
-def _require_split(split: str, splits: Sequence[str]) -> None:
+def _require_split(split: str, splits: Sequence[str], where: pathlib.Path) -> None:
     if split not in splits:
-        raise failures.DataError(f"no split {split!r}; there are {', '.join(splits)}")
+        raise failures.DataError(
+            f"{where} has no split {split!r}; it has {', '.join(splits)} (set "
+            "train.split and eval.split; without any folders or lists of splits, a "
+            "fifth of the images is 'val')"
+        )
 
 
 def _by_name(folder: pathlib.Path) -> dict[str, pathlib.Path]:

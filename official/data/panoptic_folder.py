@@ -2,16 +2,18 @@
 
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from official import failures
+from official import failures, spelling
 from official.data import (
     base,
     class_list,
+    coco_panoptic_files,
     decoding,
     indexed,
     label_maps,
@@ -43,7 +45,8 @@ class PanopticFolder(indexed.IndexedDataset):
       "things": ["car"]}`.
     * A map of instances holds a number for each pixel, of 8 or 16 bits; two pixels
       belong to one thing where class and number are the same, so things may be counted
-      over the image or for each class anew. Of a thing, 0 is a crowd.
+      over the image or for each class anew. Of a thing, 0 is a crowd: number things
+      from 1.
     * A map of colors is read as that of ADE20K's instances: green is the number, and
       what red says of the class is not looked at.
     * Where the mask has stuff, or nothing, there is no instance whatever the map says.
@@ -108,7 +111,17 @@ class PanopticFolder(indexed.IndexedDataset):
             instance = self._numbered(semantic, record.instances)
             return segment_summary.of_maps(semantic, instance, self.thing_ids)
 
-        return segment_summary.of_first(self, split, look)
+        found = segment_summary.of_first(self, split, look)
+        if 2 * found.crowded > found.peopled:
+            logging.getLogger(__name__).warning(
+                "%d of %d images of split %r with things have one of number 0, which "
+                "is taken for a crowd and not learned; if your maps number things from "
+                "0, add 1 to all of them",
+                found.crowded,
+                found.peopled,
+                split,
+            )
+        return found
 
     def _numbered(self, semantic: np.ndarray, path: pathlib.Path) -> np.ndarray:
         """The instances of a map, given its classes, int32 `[H, W]`."""
@@ -119,11 +132,43 @@ class PanopticFolder(indexed.IndexedDataset):
         return segments.consecutive(np.where(things, keys, 0), path=path)
 
     def _masks(self) -> mask_folder.MaskFolder:
+        _require_form(self)
         return mask_folder.MaskFolder(
             data_dir=self.data_dir,
             classes=self.classes,
             ignore_label=self.ignore_label,
         )
+
+
+@functools.lru_cache(maxsize=16)
+def _require_form(dataset: PanopticFolder) -> None:
+    """Refuses what is no such folder, in words of its own.
+
+    Raises:
+        failures.DataError: If it is not there, is in another form or lacks the images
+            or the list of classes.
+    """
+    root = pathlib.Path(dataset.data_dir).expanduser()
+    if (root / "images").is_dir() and (
+        dataset.classes is not None
+        or any((root / name).is_file() for name in ("classes.json", "classes.txt"))
+    ):
+        return
+    if found := next(coco_panoptic_files.any_annotations(str(root)), None):
+        raise failures.DataError(
+            f"{root} is in COCO's panoptic form ({found.relative_to(root)}): "
+            f"--set \"dataset = @COCOPanoptic(data_dir='{root}')\""
+        )
+    wanted = ("images", "labels", "instances", "classes.json")
+    lacking = next(name for name in wanted if not (root / name).exists())
+    raise failures.DataError(
+        f"{spelling.missing(root / lacking if root.is_dir() else root)}; "
+        "dataset.data_dir must hold images/<split>/, labels/<split>/ (PNG, the number "
+        "of the class of each pixel), instances/<split>/ (PNG, the number of the "
+        'thing, from 1) and classes.json ({"classes": ["road", "car"], "things": '
+        '["car"]}). '
+        'To try the pipeline without data: --set "dataset = @SyntheticStreets()"'
+    )
 
 
 @functools.lru_cache(maxsize=16)

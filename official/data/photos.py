@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from official import failures
+from official import failures, spelling
 from official.data import base, decoding, image_files, indexed
 
 _SPLIT = "train"
@@ -40,7 +40,8 @@ class Photos(indexed.IndexedDataset):
         root = pathlib.Path(self.data_dir).expanduser()
         if not root.is_dir():
             raise failures.DataError(
-                f"{root} does not exist; give the data_dir of Photos a folder of images"
+                f"{spelling.missing(root)}; give the data_dir of Photos a folder of "
+                "images"
             )
         images, others = image_files.within(root)
         if others:

@@ -10,7 +10,7 @@ import numpy as np
 from official.data import base, indexed, segments
 from official.ops import panoptic
 
-_FIRST = 50
+FIRST = 50
 """Images whose maps are read where no file has the areas of their segments."""
 
 
@@ -41,6 +41,8 @@ class Summary:
             of their ids.
         stuff: The same of stuff.
         crowds: Images' classes with crowds.
+        crowded: Images that have a crowd.
+        peopled: Images that have a thing or a crowd.
         void: Share of the pixels that are in no segment and no crowd, 0..1.
         counts: Segments of each image, int64 `[images]`.
         shares: What each segment covers of its image, 0..1, float32 `[segments]`.
@@ -51,6 +53,8 @@ class Summary:
     things: Mapping[str, int]
     stuff: Mapping[str, int]
     crowds: int
+    crowded: int
+    peopled: int
     void: float
     counts: np.ndarray
     shares: np.ndarray
@@ -65,13 +69,15 @@ def summarize(
 ) -> Summary:
     """Counts images of a split, which has `total`; there is at least one."""
     number = np.zeros(len(class_names), np.int64)
-    crowds = pixels = covered = 0
+    crowds = crowded = peopled = pixels = covered = 0
     counts, shares = [], []
     for image in images:
         learned = ~image.crowds
         area = image.size[0] * image.size[1]
         np.add.at(number, image.classes[learned], 1)
         crowds += int(image.crowds.sum())
+        crowded += bool(image.crowds.any())
+        peopled += bool(np.isin(image.classes, list(thing_ids)).any())
         pixels += area
         covered += int(image.areas.sum())
         counts.append(int(learned.sum()))
@@ -83,6 +89,8 @@ def summarize(
         things=dict(row for place, row in enumerate(named) if place in thing_ids),
         stuff=dict(row for place, row in enumerate(named) if place not in thing_ids),
         crowds=crowds,
+        crowded=crowded,
+        peopled=peopled,
         # Areas that a file gives may be more than the image has.
         void=max(0.0, 1 - covered / pixels),
         counts=np.array(counts),
@@ -100,7 +108,7 @@ def of_first(
     """
     records = indexed.kept_records(dataset, split)
     with futures.ThreadPoolExecutor(max_workers=8) as pool:  # folders may be far
-        found = pool.map(look, records[:_FIRST])
+        found = pool.map(look, records[:FIRST])
         return summarize(
             found,
             dataset.class_names,

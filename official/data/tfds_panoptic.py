@@ -78,7 +78,7 @@ class TFDSPanoptic(indexed.IndexedDataset):
 
     @property
     def palette(self) -> Sequence[base.Color]:
-        return palettes.distinct(self.num_classes)
+        return palettes.named(self.class_names)
 
     def records(self, split: str) -> Sequence[tfds.Record]:
         builder = tfds_source.builder(self.name, self.data_dir)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from official import failures
+from official import failures, spelling
 from official.data import boxed, boxes, class_names, image_files, text_file
 from official.ops import box_kinds
 
@@ -120,7 +120,7 @@ def _root(dataset: VOC, split: str) -> pathlib.Path:
     root = pathlib.Path(dataset.data_dir).expanduser()
     if not root.is_dir():
         raise failures.DataError(
-            f"{root} does not exist; dataset.data_dir must hold JPEGImages/, "
+            f"{spelling.missing(root)}; dataset.data_dir must hold JPEGImages/, "
             "Annotations/ and ImageSets/Main/<split>.txt. To try the pipeline without "
             'data: --set "dataset = @SyntheticBoxes()"'
         )

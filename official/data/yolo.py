@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from official import failures
+from official import failures, spelling
 from official.data import boxed, boxes, class_names, image_files, text_file, yaml_names
 
 _OTHER_NAMES = {"val": ("valid", "validation", "test")}
@@ -112,7 +112,7 @@ def _root(dataset: YOLO) -> pathlib.Path:
     root = pathlib.Path(dataset.data_dir).expanduser()
     if not root.is_dir():
         raise failures.DataError(
-            f"{root} does not exist; dataset.data_dir must hold images/<split>/, "
+            f"{spelling.missing(root)}; dataset.data_dir must hold images/<split>/, "
             "labels/<split>/ (a text file for each image) and data.yaml or "
             'classes.txt. To try the pipeline without data: --set "dataset = '
             '@SyntheticBoxes()"'

@@ -14,7 +14,12 @@ from official.report import text
 Color = data_base.Color
 
 _BLEND = 0.6
-_VOID = (0, 0, 0)
+VOID = (0, 0, 0)
+"""The color of void, which has lines besides."""
+
+_LINES = (120, 120, 120)
+_HATCH = 10  # pixels from line to line
+_COARSE = 4  # pixels; how exactly the middle of a segment is sought
 _FONT = 11
 _LEAST_NAMED = 0.002  # of the picture
 _MATCH = 0.5
@@ -49,7 +54,7 @@ def colors(
         segment = int(ids[row])
         class_id, instance = divmod(segment, panoptic.LABEL_DIVISOR)
         if segment == panoptic.VOID:
-            found[segment] = _VOID
+            found[segment] = VOID
         elif instance == 0:
             found[segment] = _of_class(class_id, palette)
         elif segment not in found:
@@ -88,6 +93,7 @@ def drawn(
     edges[:, 1:] |= pixels[:, 1:] != pixels[:, :-1]
     edges[1:] |= pixels[1:] != pixels[:-1]
     content = np.asarray(picture).copy()
+    _hatched(content, pixels == panoptic.VOID)
     content[edges] = 255
     picture = Image.fromarray(content)
     _write_names(picture, place, [names.get(segment, "") for segment in ids.tolist()])
@@ -125,11 +131,24 @@ def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> b
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int]:
-    """The pixel of a mask that is nearest to its center."""
-    places = np.argwhere(mask)
+    """A pixel deep inside a mask: of those that erosion leaves last the middle one."""
+    step = _COARSE if mask[::_COARSE, ::_COARSE].any() else 1
+    left = np.pad(mask[::step, ::step], 1)
+    while True:
+        places = np.argwhere(left)
+        left = left & np.roll(left, 1, 0) & np.roll(left, -1, 0)
+        left = left & np.roll(left, 1, 1) & np.roll(left, -1, 1)
+        if not left.any():
+            break
     nearest = ((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()
-    y, x = places[nearest].tolist()
+    y, x = (step * (places[nearest] - 1)).tolist()
     return y, x
+
+
+def _hatched(picture: np.ndarray, void: np.ndarray) -> None:
+    """Lines over what is void, which would pass for a dark photograph else."""
+    rows, columns = np.indices(void.shape)
+    picture[void & ((rows + columns) % _HATCH < 2)] = _LINES
 
 
 def _inherited(

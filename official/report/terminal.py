@@ -52,6 +52,11 @@ def table(
     return view
 
 
+def say_compiling(what: str) -> None:
+    """Tells why nothing moves for a while."""
+    console.print(f"compiling {what}, which may take a minute or two ...")
+
+
 class Progress(keras.callbacks.Callback):
     """A bar for each epoch and a line when it ends.
 
@@ -86,7 +91,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._began = time.perf_counter()
         self._compiled = self._began
-        console.print("compiling the first step, which may take a minute ...")
+        say_compiling("the first step")
 
     def on_epoch_begin(self, epoch, logs=None):
         self._start, self._count = time.perf_counter(), 0

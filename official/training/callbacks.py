@@ -15,7 +15,7 @@ from keras import ops
 
 from official import failures
 from official.quantization import scheme as scheme_lib
-from official.report import history
+from official.report import history, terminal
 from official.training import checkpoints, fine_tuning, workers
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Release(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._setting.set_epoch(self.model.network, epoch):
+            terminal.say_compiling("the step anew, as other layers train now")
             self.model.make_train_function(force=True)
 
 
@@ -187,6 +188,7 @@ class Phases(keras.callbacks.Callback):
         step = self._guard.state.step
         network = self.model.network
         if self._scheme.set_step(network, step, total_steps=self._total_steps):
+            terminal.say_compiling("the step anew, for the next part of quantization")
             self.model.make_train_function(force=True)
 
 

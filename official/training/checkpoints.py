@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from official import atomic, failures
+from official import atomic, failures, spelling
 from official.report import terminal
 from official.training import networks
 from official.weights import initialize
@@ -256,7 +256,7 @@ def inference_network(
     file = path(run_dir, checkpoint)
     if not file.exists():
         raise failures.RequestError(
-            f"{file} does not exist: train first (python train.py --experiment=...)"
+            f"{spelling.missing(file)}: train first (python train.py --experiment=...)"
         )
     classes = experiment.dataset.class_names
     require_classes(file, state(file), classes)

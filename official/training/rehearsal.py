@@ -35,16 +35,21 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     held.show(experiment.dataset, splits, experiment.task)
     for source in (experiment.train, experiment.eval):
         _look_over(experiment, source)
+    terminal.say_compiling("the step")
+    start = time.perf_counter()
     loss, step = _train(experiment, model)
+    compiling = max(time.perf_counter() - start - 3 * step, 0.0)
+    terminal.console.print("evaluating a batch ...")
     judged = _evaluate(experiment, model)
     trainer = experiment.trainer
     steps = trainer.epochs * preparation.steps_per_epoch(experiment)
     evaluations = math.ceil(trainer.epochs / trainer.evaluate_every)
-    total = steps * step + evaluations * judged
+    total = compiling + steps * step + evaluations * judged
     terminal.console.print(
-        f"loss of the first step {loss:.4f}; {steps} steps of {step:.2f} s and "
-        f"{evaluations} evaluations of {judged:.0f} s take about {total / 60:.0f} min; "
-        f"peak memory so far {_peak_memory():.1f} GiB; nothing was written"
+        f"loss of the first step {loss:.4f}; compiling ({compiling:.0f} s), {steps} "
+        f"steps of {step:.2f} s and {evaluations} evaluations of {judged:.1f} s take "
+        f"about {math.ceil(total / 60)} min, and the files a few more; peak memory so "
+        f"far {_peak_memory():.1f} GiB; nothing was written"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from official import failures
+from official import failures, spelling
 from official.backbones import base, convolutions, mobilenet_v3
 from official.layers import normalization
 from official.weights import (
@@ -24,6 +24,9 @@ from official.weights.publishers import base as publishers_base
 CHECKPOINTS = ("best", "last")
 PROVENANCE = "weights.json"
 """The file of a run folder with the `provenance` of what the run started from."""
+
+_LEAST = 0.1
+"""Share of a backbone's layers: fewer have names and shapes in common by chance."""
 
 _OF_BACKBONE = re.compile(r"stem_|C\d_block|last_|embedding_")
 
@@ -61,6 +64,7 @@ def initialize(
         result = files.load(file, network, backbone)
     except failures.RequestError as error:
         raise failures.RequestError(f"init_from {error}") from error
+    _require_some(result, backbone)
     warnings = (
         *_differences(item, file, network=network, backbone=backbone),
         *_few(result, backbone),
@@ -95,7 +99,8 @@ def _require_kind(
     if type(item.backbone) is not type(backbone):
         raise failures.RequestError(
             f"init_from {shown} is a {type(item.backbone).__name__}, the task's "
-            f"backbone a {type(backbone).__name__}"
+            f"backbone a {type(backbone).__name__}: "
+            f'--set "task.backbone = @{type(item.backbone).__name__}()"'
         )
 
 
@@ -111,9 +116,8 @@ def _file(path: pathlib.Path) -> pathlib.Path:
         )
     if not path.exists():
         raise failures.RequestError(
-            f"init_from {path}: does not exist (names of published weights begin with "
-            + ", ".join(f"{source}:" for source in publishers_base.SOURCES)
-            + ")"
+            f"init_from: {spelling.missing(path)}; names of published weights begin "
+            f"with {', '.join(f'{source}:' for source in publishers_base.SOURCES)}"
         )
     return path
 
@@ -134,13 +138,29 @@ def _provenance(
     return found | {"file": str(file), "sha256": download.digest_of(file)}
 
 
-def _few(result: transfer.Transfer, backbone: base.Backbone) -> Iterator[str]:
-    """A warning where most of the backbone starts afresh."""
+def _require_some(result: transfer.Transfer, backbone: base.Backbone) -> None:
+    taken, total = _counts(result)
+    if taken < total * _LEAST:
+        raise failures.RequestError(
+            f"init_from {result.source}: only {taken} of the {total} layers of the "
+            f"task's {type(backbone).__name__} are in it: set task.backbone to what "
+            "these weights were trained in (config.gin in the folder of a run has it)"
+        )
+
+
+def _counts(result: transfer.Transfer) -> tuple[int, int]:
+    """Layers of the backbone that were taken, and all of them."""
     skipped = [item.layer for item in result.skipped]
     taken, total = (
         sum(bool(_OF_BACKBONE.match(name)) for name in names)
         for names in (result.taken, [*result.taken, *skipped, *result.random])
     )
+    return taken, total
+
+
+def _few(result: transfer.Transfer, backbone: base.Backbone) -> Iterator[str]:
+    """A warning where most of the backbone starts afresh."""
+    taken, total = _counts(result)
     if taken < total / 2:
         yield (
             f"only {taken} of {total} layers of the backbone fit: are these weights of "

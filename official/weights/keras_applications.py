@@ -43,6 +43,14 @@ _ROLES_V3 = {
 }
 
 
+_KNOWN: dict[str, base.Backbone] = {
+    "MobileNetV1()": mobilenet_v1.MobileNetV1(),
+    "MobileNetV2()": mobilenet_v2.MobileNetV2(),
+    "MobileNetV3(variant='large')": mobilenet_v3.MobileNetV3(variant="large"),
+    "MobileNetV3(variant='small')": mobilenet_v3.MobileNetV3(variant="small"),
+}
+
+
 def layer_names(backbone: base.Backbone) -> dict[str, str]:
     """Names of the layers with weights of an ImageNet classifier, ours to theirs.
 
@@ -153,12 +161,23 @@ def load(
         raise failures.RequestError(
             f"{file} is of another model than this {type(backbone).__name__}: it has "
             f"{len(layers)} layers with weights, not {sizes[0]}, or {sizes[1]} without "
-            f"the classifier; {first!r} is not among them"
+            f"the classifier; {first!r} is not among them{_meant(layers)}"
         )
     if missing:
         # By their order, as Keras reads its old files: it has changed the names since.
         layers = dict(zip(names.values(), layers.values(), strict=False))
     return _transfer(layers, network, backbone, source=str(file))
+
+
+def _meant(layers: Layers) -> str:
+    """Of which backbone the layers are, as the end of a message; else nothing."""
+    for binding, kind in _KNOWN.items():
+        if layer_names(kind).keys() <= {
+            *_present(layer_names(kind), layers),
+            "classes",
+        }:
+            return f'; it is of --set "task.backbone = @{binding}"'
+    return ""
 
 
 def _present(names: Mapping[str, str], layers: Layers) -> set[str]:

@@ -30,7 +30,7 @@ class Panoptic(base.Panel):
 
     Predictions are "panoptic" int32 `[H, W]`, "segment_ids" `[S]`, padded with -1, and
     "segment_scores" `[S]`; the truth has "panoptic" and "thing_ids" `[T]`. A thing that
-    the truth has, too, has the same shade in all pictures. Void is black. Up to three
+    the truth has, too, has the same shade in all pictures. Void is hatched. Up to three
     tiles stand in one row, more in rows of two.
     """
 
@@ -63,21 +63,25 @@ class Panoptic(base.Panel):
         first = None
         height, width = image.shape[:2]
         classes: set[int] = set()
+        void = False
         for caption, each in shown.items():
             # A batch pads the maps of smaller images.
             pixels = np.asarray(each["panoptic"])[:height, :width]
             shades = segments.colors(pixels, palette, like=first)
             first = first or (pixels, shades)
+            if (pixels == panoptic.VOID).all():
+                caption = f"{caption}: nothing"
             tiles[caption] = segments.drawn(
                 ground, pixels, shades, names=_names(each, class_names)
             )
             classes |= set((np.unique(pixels) // panoptic.LABEL_DIVISOR).tolist())
+            void |= bool((pixels == panoptic.VOID).any())
         columns = len(tiles) if len(tiles) <= 3 else 2
         known = min(len(class_names), len(palette))
         legend = tiles_lib.legend(
-            sorted(c for c in classes if c < known),
-            class_names,
-            palette,
+            [*sorted(c for c in classes if c < known), *([known] if void else ())],
+            [*class_names[:known], "nothing (hatched)"],
+            [*palette[:known], segments.VOID],
             columns * (size[0] + tiles_lib.MARGIN),
         )
         return tiles_lib.arranged(tiles, legend, columns)
@@ -201,7 +205,7 @@ def _of_slots(targets: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _names(each: base.Predictions, class_names: Sequence[str]) -> dict[int, str]:
-    """What is written on the things of a map, and on crowds."""
+    """What is written on the segments of a map; scores where they are known."""
     scores = _scores(each)
     things = set(np.asarray(each.get("thing_ids", ())).ravel().tolist())
     names = {}
@@ -210,12 +214,12 @@ def _names(each: base.Predictions, class_names: Sequence[str]) -> dict[int, str]
         name = _name(class_id, class_names)
         if segment == panoptic.VOID:
             continue
-        if instance and segment in scores:
+        if segment in scores:
             names[segment] = f"{name} {100 * scores[segment]:.0f} %"
-        elif instance:
-            names[segment] = name
-        elif class_id in things:
+        elif instance == 0 and class_id in things:
             names[segment] = f"{name} (crowd)"
+        else:
+            names[segment] = name
     return names
 
 
