@@ -6,9 +6,13 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from official import catalog
 from tflite_export import command_line, quiet
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
 
 EXAMPLES = """\
 examples:
@@ -46,9 +50,9 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--run_dir",
         metavar="DIR",
-        type=pathlib.Path,
-        help="where everything is written (default: runs/NAME); a run of the same "
-        "experiment that is found there is continued",
+        help="where everything is written (default: runs/NAME), a folder or an "
+        "address such as gs://bucket/run; a run of the same experiment that is found "
+        "there is continued",
     )
     add("--overwrite", action="store_true", help="delete what is in the run folder")
     add("--evaluate_only", action="store_true", help="evaluate the best checkpoint")
@@ -84,13 +88,28 @@ def train(given: argparse.Namespace) -> None:
     if not given.debug:
         quiet.import_tensorflow()
     from official import experiment as experiment_lib
-    from official import runner
-    from tflite_export import export
+    from official import mirror
     from tflite_export.targets import base as targets
 
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
     targets.of(experiment.export)  # what is wrong ends here, not after training
-    run_dir = given.run_dir or pathlib.Path("runs") / given.experiment
+    run_dir = given.run_dir or f"runs/{given.experiment}"
+    if mirror.is_remote(run_dir) and not given.dry_run:
+        with mirror.kept(run_dir) as local:
+            _train(given, experiment, local)
+        print(f"kept in {run_dir}")
+    else:
+        _train(given, experiment, pathlib.Path(run_dir))
+
+
+def _train(
+    given: argparse.Namespace,
+    experiment: "experiment_lib.Experiment",
+    run_dir: pathlib.Path,
+) -> None:
+    from official import runner
+    from tflite_export import export
+
     exports = runner.run(
         experiment,
         name=given.experiment,

@@ -19,6 +19,7 @@ ROWS: list[dict[str, set[str]]] = [
         "official.failures": set(),
         "official.atomic": set(),
         "official.spelling": set(),
+        "official.mirror": set(),
         "official.graph": set(),
         "official.annotations": set(),
         "official.ops": set(),
@@ -62,6 +63,7 @@ ROWS: list[dict[str, set[str]]] = [
             "official.backbones",
             "official.heads",
             "official.layers",
+            "official.mirror",
         },
         "official.tasks": {
             "official.backbones.base",
@@ -123,6 +125,7 @@ ROWS: list[dict[str, set[str]]] = [
             "official.gin",
             "official.graph",
             "official.layers",
+            "official.mirror",
             "official.quantization",
             "official.report",
             "official.tasks",
@@ -145,6 +148,7 @@ ROWS: list[dict[str, set[str]]] = [
         "train": {
             "official.catalog",
             "official.experiment",
+            "official.mirror",
             "official.runner",
             "tflite_export",
         },

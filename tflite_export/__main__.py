@@ -81,7 +81,7 @@ def _add_export(commands: Any) -> None:
     flags = _command(
         commands, "export", "write and verify the .tflite files of a run", export
     )
-    flags.add_argument("--run_dir", metavar="DIR", type=pathlib.Path, required=True)
+    flags.add_argument("--run_dir", metavar="DIR", required=True)
     flags.add_argument(
         "--precision",
         action="append",
@@ -181,19 +181,27 @@ def _positive(text: str) -> int:
 
 
 def export(given: argparse.Namespace) -> None:
-    from official import bindings, gin
+    from official import bindings, gin, mirror
     from official import experiment as experiment_lib
     from tflite_export import export as export_lib
 
-    _, experiment = experiment_lib.load_run(given.run_dir)
-    experiment = bindings.apply(experiment, map(gin.parse_setting, given.set))
-    export_lib.run(
-        experiment,
-        run_dir=given.run_dir,
-        checkpoint=given.checkpoint,
-        precisions=given.precision,
-        target=given.target,
-    )
+    def write(run_dir: pathlib.Path) -> None:
+        _, experiment = experiment_lib.load_run(run_dir)
+        experiment = bindings.apply(experiment, map(gin.parse_setting, given.set))
+        export_lib.run(
+            experiment,
+            run_dir=run_dir,
+            checkpoint=given.checkpoint,
+            precisions=given.precision,
+            target=given.target,
+        )
+
+    if mirror.is_remote(given.run_dir):
+        with mirror.kept(given.run_dir) as local:
+            write(local)
+        print(f"kept in {given.run_dir}")
+    else:
+        write(pathlib.Path(given.run_dir))
 
 
 def evaluate(given: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from official import failures, spelling
+from official import failures, mirror, spelling
 from official.backbones import base, convolutions, mobilenet_v3
 from official.layers import normalization
 from official.weights import (
@@ -81,6 +81,8 @@ def _locate(
     init_from: str, network: keras.Model, backbone: base.Backbone
 ) -> tuple[publishers_base.Published | None, pathlib.Path]:
     """What is known of the weights, and their file."""
+    if mirror.is_remote(init_from):
+        init_from = str(mirror.downloaded(init_from))
     if not published.is_named(init_from):
         file = _file(pathlib.Path(init_from).expanduser())
         item = published.of_file(file)
