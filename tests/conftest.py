@@ -7,6 +7,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# Networks here are tiny, and each worker has a core: more threads only get in the way.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 

@@ -77,6 +77,8 @@ def _shrunk(name: str) -> experiment.Experiment:
 # numbers and data.
 ALIKE = (
     "mnasnet_cls_imagenet",
+    "mnv1_cls_imagenet",
+    "mnv2_cls_imagenet",
     "mnv2_det_bccd",
     "mnv2_det_coco",
     "mnv2_det_raccoon",
@@ -84,9 +86,11 @@ ALIKE = (
     "mnv3_panoptic_ade20k",
     "mnv3_panoptic_cityscapes",
     "mnv3_panoptic_folder",
+    "mnv3_seg_cityscapes",
     "mnv3_seg_folder",
     "mnv3small_cls_imagenet",
     "mnv3small_det_coco",
+    "mnv3small_panoptic_coco",
     "mnv3small_panoptic_pennfudan",
     "mnv4hm_cls_imagenet",
     "mnv4m_cls_imagenet",
@@ -104,7 +108,7 @@ STEPPED = [
 # What a backbone and a head become is tested by themselves; here, that the setting of an
 # experiment of each task leads to a file.
 EXPORTED = (
-    "mnv2_cls_imagenet",
+    "mnv2_cls_folder",
     "mnv3small_seg_camvid",
     "mnv3_det_coco",
     "mnv3small_panoptic_synthetic",

@@ -1,0 +1,98 @@
+"""What the README and the guides say exists, and their commands are understood."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from official import catalog, experiment
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+NAME = "NAME"  # stands for any experiment
+
+
+def _commands(page: pathlib.Path) -> list[str]:
+    """The shell commands of its code blocks, those over several lines as one."""
+    blocks = re.findall(r"(?:^    .*\n|^ *\n)+", page.read_text() + "\n", re.MULTILINE)
+    found = []
+    for block in blocks:
+        text = "\n".join(line[4:] for line in block.splitlines())
+        text = text.replace("\\\n", " ")
+        found += [
+            line.split("  #")[0].strip()
+            for line in text.splitlines()
+            if line.startswith(("python ", "scripts/", "srun python "))
+        ]
+    return found
+
+
+COMMANDS = [(page.name, command) for page in PAGES for command in _commands(page)]
+
+
+def _trainings() -> list[tuple[str, str]]:
+    return [each for each in COMMANDS if "train.py" in each[1]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+    for path in re.findall(
+        r"\b((?:scripts|docs|configs|tests|official)/[\w/.-]+)", text
+    ):
+        path = path.rstrip(".")
+        assert (ROOT / path).exists() or "*" in path or path.endswith("_"), path
+
+
+def test_there_are_commands_to_look_at():
+    assert len(_trainings()) > 20
+    assert len(COMMANDS) > 50
+
+
+@pytest.mark.parametrize(("page", "command"), _trainings())
+def test_a_training_has_an_experiment_and_bindings_that_it_takes(page, command):
+    words = [word for word in shlex.split(command) if word != "..."]
+    words = words[words.index("train.py") + 1 :]
+    from train import parser
+
+    given = parser().parse_args(words)
+    if given.list:
+        return
+    if given.experiment == NAME:
+        assert not given.set or page
+        return
+    assert given.experiment in catalog.names()
+    overlays = [ROOT / overlay for overlay in given.overlay if "NAME" not in overlay]
+    assert experiment.load(given.experiment, overlays, given.set)
+
+
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [each for each in COMMANDS if "-m tflite_export" in each[1]],
+)
+def test_an_export_command_has_flags_that_exist(page, command):
+    from tflite_export.__main__ import parser
+
+    words = [w for w in shlex.split(command.replace("[", "").replace("]", ""))]
+    words = [word for word in words if word != "..."]
+    assert parser().parse_args(words[words.index("tflite_export") + 1 :]), page
+
+
+@pytest.mark.parametrize(
+    "script",
+    sorted({w for _, c in COMMANDS for w in c.split() if w.startswith("scripts/")}),
+)
+def test_a_script_is_there(script):
+    assert (ROOT / script).is_file()
+
+
+def test_the_readme_is_short_and_its_table_is_of_the_stored_results():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    command = [sys.executable, str(ROOT / "scripts/results_table.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
