@@ -43,11 +43,10 @@ def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in link:
             assert (page.parent / link).exists(), link
-    for path in re.findall(
-        r"\b((?:scripts|docs|configs|tests|official)/[\w/.-]+)", text
-    ):
-        path = path.rstrip(".")
-        assert (ROOT / path).exists() or "*" in path or path.endswith("_"), path
+    ours = r"`((?:scripts|docs|configs|tests|official)/[\w/.-]+)`"
+    for path in re.findall(ours, text):
+        # What is to be added to the project is called x.
+        assert (ROOT / path).exists() or pathlib.Path(path).stem == "x", path
 
 
 def test_there_are_commands_to_look_at():
@@ -57,6 +56,7 @@ def test_there_are_commands_to_look_at():
 
 @pytest.mark.parametrize(("page", "command"), _trainings())
 def test_a_training_has_an_experiment_and_bindings_that_it_takes(page, command):
+    del page  # in the test's name
     words = [word for word in shlex.split(command) if word != "..."]
     words = words[words.index("train.py") + 1 :]
     from train import parser
@@ -65,7 +65,6 @@ def test_a_training_has_an_experiment_and_bindings_that_it_takes(page, command):
     if given.list:
         return
     if given.experiment == NAME:
-        assert not given.set or page
         return
     assert given.experiment in catalog.names()
     overlays = [ROOT / overlay for overlay in given.overlay if "NAME" not in overlay]
@@ -79,14 +78,21 @@ def test_a_training_has_an_experiment_and_bindings_that_it_takes(page, command):
 def test_an_export_command_has_flags_that_exist(page, command):
     from tflite_export.__main__ import parser
 
-    words = [w for w in shlex.split(command.replace("[", "").replace("]", ""))]
+    words = shlex.split(command.replace("[", "").replace("]", ""))
     words = [word for word in words if word != "..."]
     assert parser().parse_args(words[words.index("tflite_export") + 1 :]), page
 
 
 @pytest.mark.parametrize(
     "script",
-    sorted({w for _, c in COMMANDS for w in c.split() if w.startswith("scripts/")}),
+    sorted(
+        {
+            w
+            for _, c in COMMANDS
+            for w in c.split()
+            if w.startswith("scripts/") and w[8:]
+        }
+    ),
 )
 def test_a_script_is_there(script):
     assert (ROOT / script).is_file()
