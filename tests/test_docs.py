@@ -100,5 +100,13 @@ def test_a_script_is_there(script):
 
 def test_the_readme_is_short_and_its_table_is_of_the_stored_results():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
-    command = [sys.executable, str(ROOT / "scripts/results_table.py"), "--check"]
-    assert subprocess.run(command, check=False).returncode == 0
+    _require_written_anew("results_table.py")
+
+
+def test_the_configuration_reference_is_of_the_dataclasses():
+    _require_written_anew("make_configuration.py")
+
+
+def _require_written_anew(script):
+    command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0, f"run scripts/{script}"
