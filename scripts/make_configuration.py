@@ -85,7 +85,7 @@ def _default(field: Any) -> str:
 
 
 def _documented(kind: type) -> tuple[str, dict[str, str]]:
-    """The first line of a class's docstring, and what it and its bases say of fields."""
+    """What a class is, and what it and its bases say of their fields."""
     told: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         text = inspect.cleandoc(base.__dict__.get("__doc__") or "")
