@@ -28,11 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 EXPERIMENT = "mnv3_seg_synthetic"
 SETTINGS = (
-    "dataset = @SyntheticStreets(height=64, width=128, train_size=256, val_size=16)",
+    "dataset = @SyntheticStreets(height=64, width=128, train_size=64, val_size=8)",
+    "task.backbone = @MobileNetV3(variant='small', width_multiplier=0.5)",
     "task.image_size = (64, 128)",
     "train.batch_size = 8",
-    "trainer.epochs = 24",
-    "trainer.evaluate_every = 4",
+    "train.cache = True",
+    "trainer.epochs = 48",
+    "trainer.evaluate_every = 12",
     "export.precisions = ('float32',)",
 )
 
