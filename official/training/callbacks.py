@@ -16,7 +16,7 @@ from keras import ops
 from official import failures
 from official.quantization import scheme as scheme_lib
 from official.report import history
-from official.training import checkpoints, fine_tuning, workers
+from official.training import checkpoints, fine_tuning, one_program, workers
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -126,6 +126,7 @@ class Guard(keras.callbacks.Callback):
     def save(self, which: str) -> None:
         if not workers.is_chief(self._strategy):
             return
+        one_program.sync(self.model)
         checkpoints.save(
             checkpoints.path(self.run_dir, which),
             network=self.model.network,

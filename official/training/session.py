@@ -15,6 +15,7 @@ from official.training import (
     callbacks,
     checkpoints,
     networks,
+    one_program,
     preparation,
     statistics,
     trainable,
@@ -67,7 +68,8 @@ def train(
                 "of the longer training; for one of its own give another --run_dir"
             )
     elif not trainer.epochs:
-        _save_untrained(run_dir, model, state)
+        if workers.is_chief(strategy):
+            _save_untrained(run_dir, model, state)
     if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
         _fit(experiment, run_dir, model, state)
 
@@ -76,8 +78,6 @@ def _save_untrained(
     run_dir: pathlib.Path, model: trainable.Trainable, state: checkpoints.State
 ) -> None:
     """The checkpoints of a training without steps: the weights it would start from."""
-    if not workers.is_chief(model.distribute_strategy):
-        return
     for which in ("last", "best"):
         checkpoints.save(
             checkpoints.path(run_dir, which),
@@ -257,7 +257,7 @@ def _evaluator(
         checkpoints.assign(network.weights, weights, source="the training network")
         result = evaluation.evaluate(
             experiment.task,
-            {"Keras": network.predict_on_batch},
+            {"Keras": functools.partial(one_program.predict, network)},
             batches,
             class_names=experiment.dataset.class_names,
         )

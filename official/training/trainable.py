@@ -61,9 +61,8 @@ class Trainable(keras.Model):
         total = ops.zeros((), "float32")
         for name, loss in self._task_losses.items():
             value = loss(y, y_pred)
-            replicas = self.distribute_strategy.num_replicas_in_sync
             # Keras divides a loss by the number of replicas for the sum of gradients.
-            self._loss_terms[name].update_state(value * replicas)
+            self._loss_terms[name].update_state(value * self._replicas())
             total = total + value
         for penalty in self.losses:
             total = total + self._aggregate_additional_loss(penalty)
@@ -110,12 +109,16 @@ class Trainable(keras.Model):
             return False
         return workers.count(self.distribute_strategy) > 1
 
+    def _replicas(self) -> int:
+        """That see a share of each batch."""
+        # Elsewhere one program sees the whole batch, on any number of devices.
+        if keras.backend.backend() != "tensorflow":
+            return 1
+        return self.distribute_strategy.num_replicas_in_sync
+
     def _mean(self, value: Any) -> Any:
         """A tensor, averaged over the replicas."""
-        # Elsewhere one program sees the whole batch.
-        if keras.backend.backend() != "tensorflow":
-            return value
-        if self.distribute_strategy.num_replicas_in_sync == 1:
+        if self._replicas() == 1:
             return value
         import tensorflow as tf
 
