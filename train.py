@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 
 from official import catalog
-from tflite_export import command_line, quiet
+from tflite_export import child, command_line, keras_backend, quiet
 
 EXAMPLES = """\
 examples:
@@ -80,6 +80,7 @@ def print_names() -> None:
 
 
 def train(given: argparse.Namespace) -> None:
+    keras_backend.require()
     # Imported here: TensorFlow takes seconds to load, and --help should not.
     if not given.debug:
         quiet.import_tensorflow()
@@ -99,8 +100,10 @@ def train(given: argparse.Namespace) -> None:
         evaluate_only=given.evaluate_only,
         dry_run=given.dry_run,
     )
-    if exports:
+    if exports and keras_backend.chosen()[0] == "tensorflow":
         export.run(experiment, run_dir=run_dir)
+    elif exports:
+        child.export(run_dir, debug=given.debug)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,27 @@ def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
             "eval = @Input(split='val', batch_size=2, limit=2)",
         ],
     )
+    slots = experiment_lib.load(
+        "mnv3small_panoptic_synthetic",
+        settings=[
+            "dataset = @SyntheticStreets(height=32, width=64, train_size=6)",
+            "task.image_size = (32, 64)",
+            "task.head.slots = 12",
+            "task.head.layers = (1,)",
+            "task.head.relaxed = 1",
+            "task.head.semantic_width = 8",
+            "task.head.pixels.widths = (8, 8, 16, 16)",
+            "task.head.decoder.width = 16",
+            "task.head.decoder.key_width = 8",
+            "task.head.decoder.hidden = 16",
+            "task.head.decoder.embedding = 8",
+            # Of 128 pixels of the masks.
+            "task.method.samples = 40",
+            "optimizer = @SGD(schedule=@Constant(learning_rate=1e-4), clip_norm=10.0)",
+            "train.batch_size = 2",
+            "eval = @Input(split='val', batch_size=2, limit=2)",
+        ],
+    )
     return {
         "classification": dataclasses.replace(
             classifier, trainer=dataclasses.replace(classifier.trainer, **settings)
@@ -62,6 +83,11 @@ def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
             panoptic,
             task=dataclasses.replace(panoptic.task, backbone=FourLevels()),
             trainer=dataclasses.replace(panoptic.trainer, **settings),
+        ),
+        "mask slots": dataclasses.replace(
+            slots,
+            task=dataclasses.replace(slots.task, backbone=FourLevels()),
+            trainer=dataclasses.replace(slots.trainer, **settings),
         ),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from official.training import gradient_sums, workers
+from official.training import gradient_sums, loss_terms, workers
 
 
 class Trainable(keras.Model):
@@ -42,7 +42,7 @@ class Trainable(keras.Model):
         self.provenance: dict[str, str] = {}
         self._task_losses = dict(losses)
         self._loss_terms = {
-            name: keras.metrics.Mean(name=f"{name}_loss") for name in losses
+            name: keras.metrics.Mean(name=loss_terms.log_name(name)) for name in losses
         }
         if l2:
             for kernel in regularized_kernels(network):
