@@ -219,8 +219,9 @@ class InstanceDiscriminationLoss(keras.losses.Loss):
 
     Args:
         prefixes: Of the outputs that count.
-        samples: S, pixels drawn of an image; all, if they are no more. Memory and time grow with its square; deeplab2 has 4096 for
-            COCO and Cityscapes, 1024 for ADE20K.
+        samples: S, pixels drawn of an image; all, if they are no more. Memory and time
+            grow with its square; deeplab2 has 4096 for COCO and Cityscapes, 1024 for
+            ADE20K.
         area_power: The power; in deeplab2 1.5, for Cityscapes 0.6.
         temperature: What likenesses are divided by.
         weight: Factor of the loss.

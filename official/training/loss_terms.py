@@ -31,8 +31,8 @@ def complaint(logs: Mapping[str, float], step: int) -> str:
     if not found:
         # The total may still overflow, and it has a penalty that is no term.
         return (
-            f"the loss is {_named(logs[TOTAL])} at step {step}, though its terms are finite "
-            f"({', '.join(finite)}): the L2 penalty, or their sum, is too large"
+            f"the loss is {_named(logs[TOTAL])} at step {step}, though its terms are "
+            f"finite ({', '.join(finite)}): the L2 penalty, or their sum, is too large"
         )
     said = ", ".join(f"{name!r} is {_named(found[name])}" for name in sorted(found))
     if not finite and len(found) > 1:

@@ -1,7 +1,8 @@
 """Keras on JAX: one program that sees whole batches, on one device or several."""
 
 import contextlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -60,6 +61,50 @@ def sync(model: keras.Model) -> None:
     """
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+@contextlib.contextmanager
+def frozen_counted(model: keras.Model, state: Sequence[Any]) -> Iterator[None]:
+    """Lets a step be made in which weights are frozen that the optimizer knows.
+
+    It wants all that it was built with, and where levels of a network are released one
+    after the other, Keras on JAX hands it those alone that train now. Here a frozen
+    weight comes with them, and has no gradient.
+
+    Args:
+        state: Of the step: values of `model.trainable_variables`, of
+            `model.non_trainable_variables`, and more.
+    """
+    optimizer = model.optimizer
+    built = getattr(optimizer, "inner_optimizer", optimizer)._trainable_variables
+    training = model.trainable_variables
+    if len(built) == len(training):
+        yield
+        return
+    apply = optimizer.stateless_apply
+    frozen = dict(zip(map(id, model.non_trainable_variables), state[1], strict=True))
+
+    def apply_to_all(
+        optimizer_variables: list[Any], gradients: list[Any], values: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        found = dict(zip(map(id, training), gradients, strict=True))
+        known = frozen | dict(zip(map(id, training), values, strict=True))
+        with warnings.catch_warnings():
+            # Of the gradients that are not there.
+            warnings.simplefilter("ignore")
+            after, optimizer_variables = apply(
+                optimizer_variables,
+                [found.get(id(variable)) for variable in built],
+                [known[id(variable)] for variable in built],
+            )
+        moved = dict(zip(map(id, built), after, strict=True))
+        return [moved[id(variable)] for variable in training], optimizer_variables
+
+    optimizer.stateless_apply = apply_to_all
+    try:
+        yield
+    finally:
+        optimizer.stateless_apply = apply
 
 
 def _leave_gpus() -> None:

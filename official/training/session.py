@@ -67,9 +67,8 @@ def train(
                 f"{trainer.epochs}: nothing is trained, and its learning rate was that "
                 "of the longer training; for one of its own give another --run_dir"
             )
-    elif not trainer.epochs:
-        if workers.is_chief(strategy):
-            _save_untrained(run_dir, model, state)
+    elif not trainer.epochs and workers.is_chief(strategy):
+        _save_untrained(run_dir, model, state)
     if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
         _fit(experiment, run_dir, model, state)
 
@@ -215,12 +214,6 @@ def _fit(
                     initial_epoch=state.epoch,
                     epochs=first,
                     steps_per_epoch=steps - done,
-                )
-                # At its end `fit` has replaced the weights by their average.
-                checkpoints.restore(
-                    checkpoints.path(run_dir, "last"),
-                    network=model.network,
-                    optimizer=model.optimizer,
                 )
                 batches = _fed(experiment, strategy, start_step=first * steps)
             stalled = guard.state.stalled(trainer.patience)

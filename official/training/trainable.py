@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from official.training import gradient_sums, loss_terms, workers
+from official.training import gradient_sums, loss_terms, one_program, workers
 
 
 class Trainable(keras.Model):
@@ -67,6 +67,13 @@ class Trainable(keras.Model):
         for penalty in self.losses:
             total = total + self._aggregate_additional_loss(penalty)
         return total
+
+    def train_step(self, *arguments):
+        """As Keras's; on JAX it is given the values of all variables first."""
+        if keras.backend.backend() != "jax":
+            return super().train_step(*arguments)
+        with one_program.frozen_counted(self, arguments[0]):
+            return super().train_step(*arguments)
 
     def make_train_function(self, force=False):
         """As Keras's, but for several hosts, for which Keras 3.15 has none that works.
