@@ -92,6 +92,17 @@ def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
     }
 
 
+def start(experiment: experiment_lib.Experiment, folder: pathlib.Path) -> None:
+    """Lets a run begin with the weights that it has here."""
+    model = preparation.model(experiment, fresh=True)
+    checkpoints.save(
+        checkpoints.path(folder, "last"),
+        network=model.network,
+        optimizer=model.optimizer,
+        state=checkpoints.State(class_names=experiment.dataset.class_names),
+    )
+
+
 def train(folder: pathlib.Path, **trainer) -> None:
     """Trains all, each into a folder of its name."""
     for name, experiment in experiments(**trainer).items():

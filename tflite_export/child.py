@@ -72,7 +72,7 @@ def export(run_dir: pathlib.Path, *, debug: bool) -> None:
             raise kind(last.removeprefix("error: "))
     raise failures.RunError(
         f"the export ended ({ending(ended.returncode)}): {last or 'without a word'}; "
-        f"the run is kept in {run_dir}, and `{' '.join(command[1:])}` tries again"
+        f"the run is kept in {run_dir}, and `python {' '.join(command[1:])}` tries again"
     )
 
 

@@ -62,8 +62,8 @@ def spare_frozen(optimizer: keras.optimizers.Optimizer) -> None:
 def keep_weights(optimizer: keras.optimizers.Optimizer) -> None:
     """Leaves the weights as they are at the end of `fit`, beside their average.
 
-    Keras replaces them by it, and then training could not go on; on JAX it tries so even
-    where an error ends `fit`, and hides that error behind one of its own.
+    Keras replaces them by it, and then training could not go on; on JAX it tries to
+    where an error ends `fit`, too, and hides that error behind one of its own.
     """
     optimizer._overwrite_model_variables_with_average_value = lambda _: None
 
