@@ -70,9 +70,10 @@ def export(run_dir: pathlib.Path, *, debug: bool) -> None:
     ):
         if ended.returncode == kind.exit_status and last.startswith("error: "):
             raise kind(last.removeprefix("error: "))
+    again = " ".join(["python", *command[1:]])
     raise failures.RunError(
         f"the export ended ({ending(ended.returncode)}): {last or 'without a word'}; "
-        f"the run is kept in {run_dir}, and `python {' '.join(command[1:])}` tries again"
+        f"the run is kept in {run_dir}, and `{again}` tries again"
     )
 
 

@@ -43,15 +43,38 @@ def devices() -> list[str]:
     return list(keras.distribution.list_devices())
 
 
-def predict(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """As `network.predict_on_batch`, the images divided among the devices."""
-    placed: Any = images
+class Predictor:
+    """As `network.predict_on_batch`; on JAX for batches of one size, on all devices.
+
+    A last batch that is shorter would be compiled for itself, and may not divide among
+    the devices: it is filled up to the longest one seen.
+
+    Args:
+        network: Maps images to a dict of outputs.
+    """
+
+    def __init__(self, network: keras.Model):
+        self._network = network
+        self._longest = 0
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        if keras.backend.backend() != "jax":
+            return self._network.predict_on_batch(images)
+        count = len(images)
+        self._longest = max(self._longest, count)
+        missing = self._longest - count
+        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        outputs = self._network.predict_on_batch(_placed(filled))
+        return {name: value[:count] for name, value in outputs.items()}
+
+
+def _placed(images: np.ndarray) -> Any:
+    """On the devices, each with a share, if they divide; else as they are."""
     distribution = keras.distribution.distribution()
-    # A last batch that does not divide is computed as a whole by each device.
-    if distribution is not None and not len(images) % distribution.num_model_replicas:
-        layout = distribution.get_data_layout(images.shape)
-        placed = keras.distribution.distribute_tensor(images, layout)
-    return network.predict_on_batch(placed)
+    if distribution is None or len(images) % distribution.num_model_replicas:
+        return images
+    layout = distribution.get_data_layout(images.shape)
+    return keras.distribution.distribute_tensor(images, layout)
 
 
 def sync(model: keras.Model) -> None:

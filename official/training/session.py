@@ -235,6 +235,7 @@ def _evaluator(
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
     network = networks.build(experiment, training=False)
+    predictor = one_program.Predictor(network)
     batches = guard.watched(
         evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
     )
@@ -250,7 +251,7 @@ def _evaluator(
         checkpoints.assign(network.weights, weights, source="the training network")
         result = evaluation.evaluate(
             experiment.task,
-            {"Keras": functools.partial(one_program.predict, network)},
+            {"Keras": predictor},
             batches,
             class_names=experiment.dataset.class_names,
         )
