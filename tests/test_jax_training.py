@@ -18,6 +18,7 @@ import small_classifier
 from official import experiment as experiment_lib
 from official import failures
 from official.optim import optimizers, schedules
+from official.quantization import scheme
 from official.training import callbacks, checkpoints, fine_tuning, preparation, session
 from official.training import strategy as strategies
 from tflite_export import child, keras_backend
@@ -98,6 +99,16 @@ def interrupted() -> experiment_lib.Experiment:
     return one_of_each_task.experiments(epochs=2, checkpoint_steps=1)["segmentation"]
 
 
+def aware() -> experiment_lib.Experiment:
+    """Observes two steps, and freezes its ranges for the last three."""
+    floats = one_of_each_task.experiments()["segmentation"]
+    return dataclasses.replace(
+        experiment_lib.quantization_aware(floats, epochs=3),
+        quantization=scheme.QuantScheme(observe_steps=2, freeze_step=6),
+        optimizer=floats.optimizer,
+    )
+
+
 def train_on_jax(folder: pathlib.Path) -> None:
     assert keras.backend.backend() == "jax"
     for name, experiment in one_of_each_task.experiments().items():
@@ -110,6 +121,7 @@ def train_on_jax(folder: pathlib.Path) -> None:
     assert distribution is not None
     assert distribution.num_model_replicas == 2
     train(tuned(), folder / "tuned")
+    train(aware(), folder / "aware")
     train(interrupted(), folder / "begun on jax", keep=4)
     train(interrupted(), folder / "begun on tensorflow")
 
@@ -128,6 +140,7 @@ def trained(root, tmp_path_factory):
         if name in QUICK:
             shutil.copytree(folder / "jax" / name, folder / "two" / name)
     one_of_each_task.start(tuned(), folder / "tuned")
+    one_of_each_task.start(aware(), folder / "aware")
     one_of_each_task.start(interrupted(), folder / "begun on jax")
     train(interrupted(), folder / "straight", keep=4)
     begin_at(folder / "straight" / "kept.npz", folder / "begun on tensorflow")
@@ -171,6 +184,23 @@ def test_rates_clipping_averages_and_released_levels_are_those_on_tensorflow(
 ):
     train(tuned(), tmp_path)
     assert_equal_runs(trained / "tuned", tmp_path)
+
+
+@needs_jax
+def test_quantization_aware_training_is_that_on_tensorflow(trained, tmp_path):
+    train(aware(), tmp_path)
+    here, there = (
+        checkpoints.inference_weights(checkpoints.path(folder, "last"))
+        for folder in (tmp_path, trained / "aware")
+    )
+    assert set(here) == set(there)
+    for name, value in here.items():
+        far = np.abs(there[name] - value) > 1e-4 + 1e-2 * np.abs(value)
+        # Where a value lies between two levels, each backend rounds its own way.
+        assert far.mean() < 0.05, name
+    counts = [value for name, value in there.items() if name.endswith("range_count")]
+    assert counts
+    assert {float(count) for count in counts} == {6.0}
 
 
 @needs_jax
