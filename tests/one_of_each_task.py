@@ -15,7 +15,6 @@ from official.backbones import base as backbones_base
 from official.heads.classification import Classification
 from official.training import checkpoints, preparation, session
 
-
 TASKS = ("classification", "segmentation", "detection", "panoptic")
 ALL = (*TASKS, "mask slots")
 """With the other method of the last, which takes its time."""
