@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import one_of_each_task
 import pytest
+import small
 import small_classifier
 
 from official import experiment as experiment_lib
@@ -129,6 +130,10 @@ def train_on_jax(folder: pathlib.Path) -> None:
     train(aware(), folder / "aware")
     train(interrupted(), folder / "begun on jax", keep=4)
     train(interrupted(), folder / "begun on tensorflow")
+    with_dropout = small.experiment(epochs=2, checkpoint_steps=1)
+    train(with_dropout, folder / "whole", keep=4)
+    begin_at(folder / "whole" / "kept.npz", folder / "in parts")
+    train(with_dropout, folder / "in parts")
 
 
 def begin_at(file: pathlib.Path, folder: pathlib.Path) -> None:
@@ -221,6 +226,15 @@ def test_a_run_begun_on_jax_goes_on_on_tensorflow(trained, tmp_path):
     assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 4
     train(interrupted(), tmp_path)
     assert_equal_runs(tmp_path, trained / "straight")
+
+
+@needs_jax
+def test_an_interrupted_run_goes_on_on_jax_to_the_same_bits(trained):
+    whole, parts = (arrays(trained / name) for name in ("whole", "in parts"))
+    assert any(name.startswith("random/") for name in whole)
+    assert set(whole) == set(parts)
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, parts[name], err_msg=name)
 
 
 @needs_jax
