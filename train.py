@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from official import catalog
-from tflite_export import command_line, quiet
+from tflite_export import child, command_line, keras_backend, quiet
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
@@ -84,6 +84,7 @@ def print_names() -> None:
 
 
 def train(given: argparse.Namespace) -> None:
+    keras_backend.require()
     # Imported here: TensorFlow takes seconds to load, and --help should not.
     if not given.debug:
         quiet.import_tensorflow()
@@ -108,7 +109,6 @@ def _train(
     run_dir: pathlib.Path,
 ) -> None:
     from official import runner
-    from tflite_export import export
 
     exports = runner.run(
         experiment,
@@ -118,8 +118,12 @@ def _train(
         evaluate_only=given.evaluate_only,
         dry_run=given.dry_run,
     )
-    if exports:
+    if exports and keras_backend.chosen()[0] == "tensorflow":
+        from tflite_export import export
+
         export.run(experiment, run_dir=run_dir)
+    elif exports:
+        child.export(run_dir, debug=given.debug)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from official.report import (
 from official.tasks import evaluation
 from official.training import (
     checkpoints,
+    one_program,
     preparation,
     rehearsal,
     session,
@@ -229,7 +230,7 @@ def _evaluate(
     network = checkpoints.inference_network(experiment, run_dir)
     best = checkpoints.path(run_dir, "best")
     state = checkpoints.state(best)
-    predictor = network.predict_on_batch
+    predictor = one_program.Predictor(network)
     mistakes = predictions.mistakes(experiment.task)
     found = evaluation.evaluate(
         experiment.task,

@@ -22,6 +22,7 @@ def drawn(images=2, *, queries=7, classes=4, segments=5, seed=0):
         "segment_classes": ids.astype("int32"),
         "slots": np.where(ids < 0, -1, slots).astype("int32"),
         "semantic": semantic.repeat(4, axis=1).repeat(4, axis=2).astype("int32"),
+        "chance": generator.uniform(size=images).astype("float32"),
     }
     outputs = {}
     for prefix, size in SIZES.items():

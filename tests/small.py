@@ -27,7 +27,10 @@ class TwoConvolutions(backbones_base.Backbone):
             self.filters, 3, strides=4, padding="same", use_bias=False, name="conv"
         )(images)
         norm = keras.layers.BatchNormalization(
-            momentum=0.8, synchronized=self.synchronized, name="norm"
+            momentum=0.8,
+            # Keras on JAX knows no such argument, nor a batch in parts.
+            synchronized=self.synchronized and keras.backend.backend() == "tensorflow",
+            name="norm",
         )
         x = norm(x)
         x = keras.layers.ReLU(name="relu")(x)

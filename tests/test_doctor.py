@@ -76,20 +76,30 @@ def test_a_package_that_is_not_there_is_missing():
     )
 
 
-def test_another_backend_of_keras_is_a_warning(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+def test_a_backend_that_nothing_trains_on_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     found = packages.keras_backend()
-    assert (found.status, found.found) == ("warning", "jax (KERAS_BACKEND)")
-    assert "unset KERAS_BACKEND" in found.advice
+    assert (found.status, found.found) == ("warning", "torch (KERAS_BACKEND)")
+    assert found.advice == (
+        "experiments train on tensorflow or jax, and KERAS_BACKEND names 'torch': set "
+        "KERAS_BACKEND=tensorflow"
+    )
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert packages.keras_backend().status == "ok"
-    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    file = tmp_path / "keras.json"
+    file.write_text('{"backend": "torch"}')
     found = packages.keras_backend()
-    assert (found.status, found.found) == (
-        "warning",
-        f"torch ({tmp_path / 'keras.json'})",
-    )
+    assert (found.status, found.found) == ("warning", f"torch ({file})")
+
+
+@pytest.mark.parametrize(("there", "status"), [(True, "ok"), (False, "warning")])
+def test_jax_is_a_backend_where_it_is_installed(monkeypatch, there, status):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: there or None)
+    found = packages.keras_backend()
+    assert found.status == status
+    assert ("pip install jax" in found.advice) != there
 
 
 @pytest.mark.parametrize("value", ["1", "True"])

@@ -21,7 +21,8 @@ two = strategy.Mirrored(devices=("CPU:0", "CPU:1"))
 
 ALL_TASKS = """
 import one_of_each_task
-one_of_each_task.train(pathlib.Path(sys.argv[1]), strategy=two)
+folder = pathlib.Path(sys.argv[1])
+one_of_each_task.train(folder, one_of_each_task.ALL, strategy=two)
 """
 
 WHOLE_RUN = """
@@ -51,7 +52,9 @@ def run(script, folder, root) -> str:
 
 def test_two_replicas_train_each_task_as_one_device_does(root, tmp_path):
     run(ALL_TASKS, tmp_path / "two", root)
-    one_of_each_task.assert_as_on_one_device(tmp_path / "two", tmp_path / "one")
+    one_of_each_task.assert_as_on_one_device(
+        tmp_path / "two", tmp_path / "one", one_of_each_task.ALL
+    )
 
 
 def test_two_replicas_train_evaluate_save_and_go_on_as_one(root, tmp_path):

@@ -196,6 +196,7 @@ def test_training_images_have_targets_at_the_stride_of_the_masks():
     assert image.shape == (64, 64, 3)
     assert targets["segments"].shape == (16, 16)
     assert targets["segment_classes"].shape == (4,)
+    assert 0 <= float(targets["chance"]) < 1
     classes = np.asarray(targets["segment_classes"])
     inside = np.asarray(targets["segments"])
     assert set(inside[inside >= 0].tolist()) == set(np.flatnonzero(classes >= 0))

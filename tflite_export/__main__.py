@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from official import export_spec
-from tflite_export import command_line, quiet
+from tflite_export import command_line, keras_backend, quiet
 from tflite_export.targets import base as targets_base
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> None:
+    if given.run is not doctor:
+        keras_backend.use_tensorflow()  # converts, whatever a run was trained on
     # The benchmark does without TensorFlow, and the doctor may be asked why it fails.
     if not given.debug and given.run not in (benchmark, doctor):
         quiet.import_tensorflow()

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from official import failures
+from tflite_export import keras_backend
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -25,22 +26,54 @@ def run(
     Raises:
         subprocess.TimeoutExpired: If it takes more than `timeout` seconds.
     """
-    paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    if not gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
     return subprocess.run(
         [sys.executable, "-m", f"tflite_export.{module}", argument],
-        env=environment,
+        env=_environment(gpus=gpus),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
         timeout=timeout,
+    )
+
+
+def export(run_dir: pathlib.Path, *, debug: bool) -> None:
+    """Runs the export stage of a run on TensorFlow, for a process that has JAX.
+
+    What it prints is seen. It is given no GPUs: this process has their memory still.
+
+    Raises:
+        Failure: As the child raised it, or a RunError if it ended otherwise.
+    """
+    command = [sys.executable, "-m", "tflite_export", "export", f"--run_dir={run_dir}"]
+    sys.stdout.flush()  # lest its lines come before ours in a file
+    ended = subprocess.run(
+        [*command, "--debug"] if debug else command,
+        env=_environment(gpus=False) | {keras_backend.VARIABLE: "tensorflow"},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    *before, last = ended.stderr.strip().splitlines() or [""]
+    if not ended.returncode:
+        before = [*before, last] if last else []
+    for line in before:
+        print(line, file=sys.stderr)
+    if not ended.returncode:
+        return
+    for kind in (
+        failures.RequestError,
+        failures.GateError,
+        failures.Interrupted,
+        failures.RunError,
+    ):
+        if ended.returncode == kind.exit_status and last.startswith("error: "):
+            raise kind(last.removeprefix("error: "))
+    again = " ".join(["python", *command[1:]])
+    raise failures.RunError(
+        f"the export ended ({ending(ended.returncode)}): {last or 'without a word'}; "
+        f"the run is kept in {run_dir}, and `{again}` tries again"
     )
 
 
@@ -76,6 +109,17 @@ def answer(
         f"{path}: {what} ended the process ({ending(ended.returncode)}); the file is "
         "damaged, or needs more memory than there is"
     )
+
+
+def _environment(*, gpus: bool) -> dict[str, str]:
+    """For a child that finds this project."""
+    paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    return environment if gpus else environment | {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def ending(status: int) -> str:

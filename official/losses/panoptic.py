@@ -28,6 +28,7 @@ from official.ops import segments as segments_lib
 
 FLOOR = 1e-5
 """Least weight of a query, of a mask."""
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples lie far apart on the circle
 
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
@@ -213,13 +214,14 @@ class InstanceDiscriminationLoss(keras.losses.Loss):
     is to be even over those of the same segment, the pixel itself among them (Yu et
     al., 2022, https://arxiv.org/abs/2207.04044; Hwang et al., 2019). Small segments are
     drawn more often: the odds of a pixel are the size of the image by that of its
-    segment, to a power.
+    segment, to a power. What is drawn depends on the target "chance" `[B]`, see
+    `official.ops.sampling`; without one all pixels have to be taken.
 
     Args:
         prefixes: Of the outputs that count.
-        samples: S, pixels drawn of an image (see `official.ops.sampling`), no more
-            than there are. Memory and time grow with its square; deeplab2 has 4096 for
-            COCO and Cityscapes, 1024 for ADE20K.
+        samples: S, pixels drawn of an image; all, if they are no more. Memory and time
+            grow with its square; deeplab2 has 4096 for COCO and Cityscapes, 1024 for
+            ADE20K.
         area_power: The power; in deeplab2 1.5, for Cityscapes 0.6.
         temperature: What likenesses are divided by.
         weight: Factor of the loss.
@@ -251,15 +253,18 @@ class InstanceDiscriminationLoss(keras.losses.Loss):
         segments = ops.cast(y_true["segments"], "int32")
         count = y_true["segment_classes"].shape[1]
         terms = []
-        for prefix in self.prefixes:
+        for number, prefix in enumerate(self.prefixes):
             features = y_pred[f"{prefix}pixel_features"]
             labels = segments_lib.subsample(segments, tuple(features.shape[1:3]))
-            labels = segments_lib.flat(labels)
-            terms.append(self._of(segments_lib.flat(features), labels, count))
+            features, labels = segments_lib.flat(features), segments_lib.flat(labels)
+            if self.samples < labels.shape[1]:
+                # Another draw for each layer.
+                chances = ops.cast(y_true["chance"], "float32") + number * _GOLDEN
+                features, labels = self._sampled(features, labels, chances, count=count)
+            terms.append(self._of(features, labels, count))
         return self.weight * sum(terms[1:], start=terms[0])
 
     def _of(self, features, labels, count: int):
-        features, labels = self._sampled(features, labels, count)
         eligible = labels >= 0
         likeness = ops.matmul(features, ops.transpose(features, (0, 2, 1)))
         likeness = likeness / self.temperature
@@ -275,15 +280,13 @@ class InstanceDiscriminationLoss(keras.losses.Loss):
         counted = ops.sum(ops.cast(eligible, "float32"), axis=-1)
         return ops.sum(losses, axis=-1) / ops.maximum(counted, 1.0)
 
-    def _sampled(self, features, labels, count: int):
+    def _sampled(self, features, labels, chances, *, count: int):
         """`[B, S, D]` and `[B, S]`."""
         batch, pixels, depth = ops.shape(features)
-        if self.samples >= pixels:
-            return features, labels
         areas = ops.sum(segments_lib.members(labels, count), axis=1)
         areas = ops.take_along_axis(areas, ops.maximum(labels, 0), axis=1)
         log_odds = -self.area_power * ops.log(ops.maximum(areas, 1.0) / pixels)
-        chosen = sampling.sample(log_odds, labels >= 0, features, count=self.samples)
+        chosen = sampling.sample(log_odds, labels >= 0, chances, count=self.samples)
         starts = ops.arange(batch, dtype="int32")[:, None] * pixels
         rows = ops.reshape(features, (-1, depth))
         return (

@@ -69,6 +69,7 @@ class Optimizer(abc.ABC):
         if self.ema_decay:
             rates.ramp_average(optimizer)
             rates.spare_frozen(optimizer)
+            rates.keep_weights(optimizer)
         return optimizer
 
     def _shared(self) -> dict[str, Any]:

@@ -46,11 +46,8 @@ def spare_frozen(optimizer: keras.optimizers.Optimizer) -> None:
 
     Keras averages all variables it was built with, which by rounding moves the average
     even of one that stands still; here the average of a frozen variable is its value.
-    And at the end of `fit` it pairs the averages with the variables that train then;
-    here with those it was built with.
     """
     update = optimizer._update_model_variables_moving_average
-    overwrite = optimizer._overwrite_model_variables_with_average_value
 
     def update_average(variables: Sequence[keras.Variable]) -> None:
         update(variables)
@@ -60,9 +57,15 @@ def spare_frozen(optimizer: keras.optimizers.Optimizer) -> None:
                 average.assign(variable)
 
     optimizer._update_model_variables_moving_average = update_average
-    optimizer._overwrite_model_variables_with_average_value = lambda _: overwrite(
-        optimizer._trainable_variables
-    )
+
+
+def keep_weights(optimizer: keras.optimizers.Optimizer) -> None:
+    """Leaves the weights as they are at the end of `fit`, beside their average.
+
+    Keras replaces them by it, and then training could not go on; on JAX it tries to
+    where an error ends `fit`, too, and hides that error behind one of its own.
+    """
+    optimizer._overwrite_model_variables_with_average_value = lambda _: None
 
 
 def ramp_average(optimizer: keras.optimizers.Optimizer) -> None:

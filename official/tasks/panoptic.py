@@ -25,6 +25,8 @@ FIGURES = ("pq", "pq_things", "pq_stuff", "mean_iou")
 _METRICS = "panoptic"
 _COARSEST = 32
 """Stride of the coarsest maps; all strides have to fit into the sides of an image."""
+_CHANCE = 200
+"""Keeps this draw apart from those of the augmentations, which fold in others."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,12 @@ class Panoptic(dense.Dense):
         targets = self.method.targets(
             semantic, instance, things, stride=self.head.stride
         )
-        return image, targets | {"thing_ids": tf.convert_to_tensor(things)}
+        seed = tf.random.experimental.stateless_fold_in(seed, _CHANCE)
+        return image, targets | {
+            "thing_ids": tf.convert_to_tensor(things),
+            # For what losses draw: the same wherever this example is trained on.
+            "chance": tf.random.stateless_uniform([], seed),
+        }
 
     @property
     def mixes(self) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import pathlib
 import signal
 import time
@@ -16,7 +15,13 @@ from keras import ops
 from official import failures
 from official.quantization import scheme as scheme_lib
 from official.report import history, terminal
-from official.training import checkpoints, fine_tuning, workers
+from official.training import (
+    checkpoints,
+    fine_tuning,
+    loss_terms,
+    one_program,
+    workers,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -76,12 +81,11 @@ class Guard(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.state = dataclasses.replace(self.state, step=self.state.step + 1)
         self.statistics = {}
-        bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
-        if bad:
+        # These numbers are on the host already, for the progress bar.
+        if complaint := loss_terms.complaint(logs or {}, self.state.step):
             raise failures.RunError(
-                f"the loss is not a number at step {self.state.step} "
-                f"({', '.join(sorted(bad))}): lower optimizer.schedule.learning_rate "
-                f"or set optimizer.clip_norm; {self._kept()}"
+                f"{complaint}; lower optimizer.schedule.learning_rate or set "
+                f"optimizer.clip_norm; {self._kept()}"
             )
         if self.state.step % self._steps_per_epoch == 0:
             return  # the epoch's end saves, after its evaluation
@@ -126,6 +130,7 @@ class Guard(keras.callbacks.Callback):
     def save(self, which: str) -> None:
         if not workers.is_chief(self._strategy):
             return
+        one_program.sync(self.model)
         checkpoints.save(
             checkpoints.path(self.run_dir, which),
             network=self.model.network,

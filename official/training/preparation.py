@@ -184,7 +184,9 @@ def _compiled(
         steps_per_epoch=steps,
         factors=tuning.factors(network),
     )
-    trainee.compile(optimizer, jit_compile=experiment.trainer.jit_compile)
+    # On JAX a step that is not compiled is run op by op.
+    jit_compile = experiment.trainer.jit_compile or keras.backend.backend() == "jax"
+    trainee.compile(optimizer, jit_compile=jit_compile)
     trainee.optimizer.build(network.trainable_variables)
     trainee.build(network.input_shape)
     # Only now: the optimizer has state for what is released later, too.

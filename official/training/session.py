@@ -15,6 +15,7 @@ from official.training import (
     callbacks,
     checkpoints,
     networks,
+    one_program,
     preparation,
     statistics,
     trainable,
@@ -66,7 +67,7 @@ def train(
                 f"{trainer.epochs}: nothing is trained, and its learning rate was that "
                 "of the longer training; for one of its own give another --run_dir"
             )
-    elif not trainer.epochs:
+    elif not trainer.epochs and workers.is_chief(strategy):
         _save_untrained(run_dir, model, state)
     if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
         _fit(experiment, run_dir, model, state)
@@ -76,8 +77,6 @@ def _save_untrained(
     run_dir: pathlib.Path, model: trainable.Trainable, state: checkpoints.State
 ) -> None:
     """The checkpoints of a training without steps: the weights it would start from."""
-    if not workers.is_chief(model.distribute_strategy):
-        return
     for which in ("last", "best"):
         checkpoints.save(
             checkpoints.path(run_dir, which),
@@ -216,12 +215,6 @@ def _fit(
                     epochs=first,
                     steps_per_epoch=steps - done,
                 )
-                # At its end `fit` has replaced the weights by their average.
-                checkpoints.restore(
-                    checkpoints.path(run_dir, "last"),
-                    network=model.network,
-                    optimizer=model.optimizer,
-                )
                 batches = _fed(experiment, strategy, start_step=first * steps)
             stalled = guard.state.stalled(trainer.patience)
             if first < trainer.epochs and not stalled:
@@ -242,6 +235,7 @@ def _evaluator(
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
     network = networks.build(experiment, training=False)
+    predictor = one_program.Predictor(network)
     batches = guard.watched(
         evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
     )
@@ -257,7 +251,7 @@ def _evaluator(
         checkpoints.assign(network.weights, weights, source="the training network")
         result = evaluation.evaluate(
             experiment.task,
-            {"Keras": network.predict_on_batch},
+            {"Keras": predictor},
             batches,
             class_names=experiment.dataset.class_names,
         )

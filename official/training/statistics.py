@@ -55,7 +55,7 @@ class Reestimation:
         squares = [_Mean() for _ in norms]
         for images, _ in self._batches:
             # Not in training mode: dropout would disturb what is measured.
-            network.predict_on_batch(images)
+            network.predict_on_batch(np.asarray(images))
             for norm, mean, square in zip(norms, means, squares, strict=True):
                 value = _numpy(norm.moving_mean)
                 mean.add(value)

@@ -1,17 +1,24 @@
-"""Distribution strategies: specs that build `tf.distribute` strategies."""
+"""Where a training runs: specs that build `tf.distribute` strategies.
+
+On JAX (`KERAS_BACKEND=jax`) the one process has one program instead.
+"""
 
 import abc
 import dataclasses
 import functools
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
 
 from official import failures
+from official.training import one_program
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+BACKENDS = ("tensorflow", "jax")
 CLUSTERS = ("TF_CONFIG", "slurm")
 
 
@@ -19,15 +26,22 @@ CLUSTERS = ("TF_CONFIG", "slurm")
 class Strategy(abc.ABC):
     """Where a training runs."""
 
+    backends: ClassVar[tuple[str, ...]] = ("tensorflow",)
+    """Keras backends that it knows."""
+
     @abc.abstractmethod
-    def create(self) -> "tf.distribute.Strategy": ...
+    def create(self) -> "tf.distribute.Strategy | one_program.OneProgram": ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OneDevice(Strategy):
-    """The first GPU, or the CPU where there is none."""
+    """The first GPU, or the CPU where there is none; on TensorFlow and on JAX."""
 
-    def create(self) -> "tf.distribute.Strategy":
+    backends: ClassVar[tuple[str, ...]] = BACKENDS
+
+    def create(self) -> "tf.distribute.Strategy | one_program.OneProgram":
+        if keras.backend.backend() == "jax":
+            return one_program.OneProgram(one_program.devices()[:1])
         import tensorflow as tf
 
         return tf.distribute.get_strategy()
@@ -58,6 +72,29 @@ class Mirrored(Strategy):
                 f"(there is {', '.join(known)})"
             )
         return tf.distribute.MirroredStrategy(self.devices or None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataParallel(Strategy):
+    """Every GPU of this host takes a share of each batch; on JAX alone.
+
+    Attributes:
+        devices: Names such as "gpu:0"; empty is all GPUs, or all CPU devices where
+            there are none.
+    """
+
+    devices: tuple[str, ...] = ()
+    backends: ClassVar[tuple[str, ...]] = ("jax",)
+
+    def create(self) -> one_program.OneProgram:
+        known = one_program.devices()
+        unknown = [name for name in self.devices if name not in known]
+        if unknown:
+            raise failures.RequestError(
+                f"trainer.strategy.devices: there is no {', '.join(unknown)} here "
+                f"(there is {', '.join(known)})"
+            )
+        return one_program.OneProgram(self.devices or known)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,14 +163,23 @@ class TPU(Strategy):
 
 
 @functools.lru_cache(maxsize=1)
-def connect(spec: Strategy) -> "tf.distribute.Strategy":
+def connect(spec: Strategy) -> "tf.distribute.Strategy | one_program.OneProgram":
     """The strategy of a spec, the same at each call.
 
     Where several hosts take part it has to come before anything else of TensorFlow.
 
     Raises:
-        RequestError: If the devices or hosts that it names are not there.
+        RequestError: If the devices or hosts that it names are not there, or the
+            backend of Keras knows no such strategy.
     """
+    backend = keras.backend.backend()
+    if backend not in spec.backends:
+        instead = "DataParallel" if backend == "jax" else "Mirrored"
+        raise failures.RequestError(
+            f"trainer.strategy = @{type(spec).__name__}() is for Keras on "
+            f"{' or '.join(spec.backends)}, and KERAS_BACKEND is {backend}: set "
+            f"KERAS_BACKEND={spec.backends[0]}, or trainer.strategy = @{instead}()"
+        )
     return spec.create()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from official.training import gradient_sums, workers
+from official.training import gradient_sums, loss_terms, one_program, workers
 
 
 class Trainable(keras.Model):
@@ -42,7 +42,7 @@ class Trainable(keras.Model):
         self.provenance: dict[str, str] = {}
         self._task_losses = dict(losses)
         self._loss_terms = {
-            name: keras.metrics.Mean(name=f"{name}_loss") for name in losses
+            name: keras.metrics.Mean(name=loss_terms.log_name(name)) for name in losses
         }
         if l2:
             for kernel in regularized_kernels(network):
@@ -61,13 +61,19 @@ class Trainable(keras.Model):
         total = ops.zeros((), "float32")
         for name, loss in self._task_losses.items():
             value = loss(y, y_pred)
-            replicas = self.distribute_strategy.num_replicas_in_sync
             # Keras divides a loss by the number of replicas for the sum of gradients.
-            self._loss_terms[name].update_state(value * replicas)
+            self._loss_terms[name].update_state(value * self._replicas())
             total = total + value
         for penalty in self.losses:
             total = total + self._aggregate_additional_loss(penalty)
         return total
+
+    def train_step(self, *arguments):
+        """As Keras's; on JAX it is given the values of all variables first."""
+        if keras.backend.backend() != "jax":
+            return super().train_step(*arguments)
+        with one_program.frozen_counted(self, arguments[0]):
+            return super().train_step(*arguments)
 
     def make_train_function(self, force=False):
         """As Keras's, but for several hosts, for which Keras 3.15 has none that works.
@@ -110,12 +116,16 @@ class Trainable(keras.Model):
             return False
         return workers.count(self.distribute_strategy) > 1
 
+    def _replicas(self) -> int:
+        """That see a share of each batch."""
+        # Elsewhere one program sees the whole batch, on any number of devices.
+        if keras.backend.backend() != "tensorflow":
+            return 1
+        return self.distribute_strategy.num_replicas_in_sync
+
     def _mean(self, value: Any) -> Any:
         """A tensor, averaged over the replicas."""
-        # Elsewhere one program sees the whole batch.
-        if keras.backend.backend() != "tensorflow":
-            return value
-        if self.distribute_strategy.num_replicas_in_sync == 1:
+        if self._replicas() == 1:
             return value
         import tensorflow as tf
 

@@ -1,13 +1,13 @@
 """Packages, and what of the environment changes their meaning."""
 
 import functools
-import json
 import os
 import pathlib
 from collections.abc import Callable
 from importlib import metadata
 
 import official.failures
+from tflite_export import keras_backend as backend
 from tflite_export.doctor import base
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -27,22 +27,13 @@ def installed(package: str, *, advice: str) -> Callable[[], base.Finding]:
 
 def keras_backend() -> base.Finding:
     """Which Keras backend will be used: the variable, else Keras' own file."""
-    name = os.environ.get("KERAS_BACKEND")
-    source = "KERAS_BACKEND"
-    if not name:
-        home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-        file = home / "keras.json"
-        name, source = "tensorflow", "the default"
-        if file.is_file():
-            name, source = json.loads(file.read_text()).get("backend", name), str(file)
+    name, source = backend.chosen()
     found = f"{name} ({source})"
-    if name == "tensorflow":
-        return base.Finding("Keras backend", "ok", found)
-    advice = (
-        "experiments and exports run on TensorFlow: unset KERAS_BACKEND, or write "
-        "tensorflow into that file"
-    )
-    return base.Finding("Keras backend", "warning", found, advice)
+    if advice := backend.complaint():
+        return base.Finding("Keras backend", "warning", found, advice)
+    if name != "tensorflow":
+        found += "; exports run on tensorflow"
+    return base.Finding("Keras backend", "ok", found)
 
 
 def legacy_keras() -> base.Finding:
