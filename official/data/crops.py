@@ -13,7 +13,7 @@ import math
 
 import tensorflow as tf
 
-from official.data import transforms
+from official.data import base, encoded, transforms
 
 _TRIES = 10
 
@@ -22,7 +22,7 @@ _SHAPE, _PLACE = 100, 101
 
 
 def inception_crop(
-    image: tf.Tensor,
+    example: base.Example,
     *,
     size: transforms.Size,
     area_range: tuple[float, float] = (0.08, 1.0),
@@ -37,6 +37,7 @@ def inception_crop(
     within the range.
 
     Args:
+        example: With "image", or undecoded: then no more than the window is decoded.
         size: Of the result.
         area_range: Smallest and largest area of the window, as a share of the image's;
             drawn uniformly.
@@ -44,7 +45,7 @@ def inception_crop(
             is drawn uniformly, so that a shape is as likely as its transpose.
         antialias: Weigh all pixels of the window.
     """
-    image_size = tf.shape(image)[:2]
+    image_size = encoded.image_size(example)
     window = _window(
         image_size,
         area_range,
@@ -57,7 +58,8 @@ def inception_crop(
     room = tf.cast(image_size - window[0] + 1, tf.float32)
     central = (image_size - window[0]) // 2
     start = tf.where(window[1] > 0, tf.cast(draws * room, tf.int32), central)
-    return _cut(image, start, window[0], size, antialias)
+    cut = encoded.window(example, start, window[0])
+    return _resized(cut, size, antialias)
 
 
 def _window(
@@ -117,7 +119,9 @@ def center_crop(
     scale = share * tf.reduce_min(sides / tf.constant(size, tf.float32))
     window = tf.cast(tf.round(scale * tf.constant(size, tf.float32)), tf.int32)
     window = tf.clip_by_value(window, 1, image_size)
-    return _cut(image, (image_size - window) // 2, window, size, antialias)
+    start = (image_size - window) // 2
+    end = start + window
+    return _resized(image[start[0] : end[0], start[1] : end[1]], size, antialias)
 
 
 def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
@@ -125,14 +129,6 @@ def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
     return transforms.random_flip(image, image, seed=seed)[0]
 
 
-def _cut(
-    image: tf.Tensor,
-    start: tf.Tensor,
-    window: tf.Tensor,
-    size: transforms.Size,
-    antialias: bool,
-) -> tf.Tensor:
-    end = start + window
-    cut = image[start[0] : end[0], start[1] : end[1]]
+def _resized(cut: tf.Tensor, size: transforms.Size, antialias: bool) -> tf.Tensor:
     resized = tf.image.resize(cut, size, method="bilinear", antialias=antialias)
     return tf.ensure_shape(tf.cast(resized, tf.float32), (*size, 3))

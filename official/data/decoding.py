@@ -28,6 +28,8 @@ Path = str | os.PathLike[str]
 _ORIENTATION = 0x0112  # the EXIF tag
 _COLOR_MODES = frozenset({"RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"})
 
+_MARGIN = 16  # pixels; a block of colors at half the size
+
 # Pillow and TensorFlow spread 2-bit and 4-bit grayscale over 0..255.
 _GRAY_STEPS = {2: 85, 4: 17}
 
@@ -76,6 +78,48 @@ def header_of_bytes(data: bytes, *, name: Path) -> Header:
         return _header(Image.open(io.BytesIO(data)))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plain:
+    """A file that TensorFlow decodes as Pillow does, upright and of 8 bits.
+
+    Attributes:
+        kind: "JPEG" or "PNG".
+        height: Pixels.
+        width: Pixels.
+    """
+
+    kind: str
+    height: int
+    width: int
+
+
+def plain(data: bytes, *, name: Path) -> Plain | None:
+    """What a file is, by its first bytes; None if Pillow has to decode it.
+
+    Raises:
+        failures.DataError: If it is empty or no image.
+    """
+    with _reading(name):
+        _require_content(data, name)
+        picture = Image.open(io.BytesIO(data))
+        if not _is_plain(picture, data):
+            return None
+        width, height = picture.size
+        return Plain(kind=str(picture.format), height=height, width=width)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        failures.DataError: If it is missing, empty or cannot be read.
+    """
+    with _reading(path):
+        data = pathlib.Path(path).read_bytes()
+        _require_content(data, path)
+        return data
+
+
 def image(path: Path) -> np.ndarray:
     """An image file as uint8 `[H, W, 3]`, RGB, upright as its EXIF orientation says.
 
@@ -97,6 +141,39 @@ def image_of_bytes(data: bytes, *, name: Path) -> np.ndarray:
         if _is_plain(picture, data):
             return _tensorflow_decode(data, picture.format, channels=3)
         return _rgb(_upright(picture))
+
+
+def window_of_jpeg(
+    data: bytes,
+    window: tuple[int, int, int, int],
+    *,
+    whole: int,
+    name: Path,
+) -> np.ndarray:
+    """A part of a `plain` JPEG, equal to the same part of the whole to the bit.
+
+    Args:
+        window: Top, left, height and width.
+        whole: Width of the image.
+
+    Raises:
+        failures.DataError: If the file is truncated or damaged.
+    """
+    import tensorflow as tf
+
+    top, left, height, width = window
+    # Colors are stored at half the size: those at the window's edge depend on pixels
+    # beside it, and libjpeg does not look beyond what it was asked for.
+    before = min(left, _MARGIN)
+    after = min(whole - left - width, _MARGIN)
+    with _reading(name), tf.device("/cpu:0"):
+        decoded = tf.io.decode_and_crop_jpeg(
+            data,
+            (top, left - before, height, before + width + after),
+            channels=3,
+            dct_method="INTEGER_ACCURATE",
+        )
+        return decoded.numpy()[:, before : before + width]
 
 
 def label_map(path: Path) -> np.ndarray:

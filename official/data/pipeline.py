@@ -77,6 +77,7 @@ def training_batches(
     seed: int,
     mix: Mix | None = None,
     whole: bool = True,
+    undecoded: bool = False,
     start_step: int = 0,
     share: Share | None = None,
 ) -> "tf.data.Dataset":
@@ -89,6 +90,7 @@ def training_batches(
     Args:
         mix: What is done to a batch; None does nothing.
         whole: `mix` has to see a whole batch; else a part of one will do.
+        undecoded: `preprocess` decodes what it needs of an image by itself.
         start_step: Number of the first batch, for a run that goes on.
         share: Give only this host's part of each batch, in elements for one replica
             each; the parts of all hosts together are the batch. Other examples are not
@@ -113,7 +115,12 @@ def training_batches(
         size //= share.hosts
         keep = functools.partial(_is_own, share, size)
     examples = _examples(
-        dataset, source, seed=seed, start=start_step * source.batch_size, keep=keep
+        dataset,
+        source,
+        seed=seed,
+        start=start_step * source.batch_size,
+        keep=keep,
+        undecoded=undecoded,
     )
     batches = _mapped(examples, augment).batch(size, drop_remainder=True)
     if mix is not None:
@@ -231,6 +238,7 @@ def _examples(
     seed: int | None = None,
     start: int = 0,
     keep: base.Keep | None = None,
+    undecoded: bool = False,
 ) -> "tf.data.Dataset":
     """The examples of a source, their labels within the classes."""
     examples = dataset.load(
@@ -240,6 +248,7 @@ def _examples(
         cache=source.cache,
         limit=source.limit,
         keep=keep,
+        undecoded=undecoded,
     )
     for key, check in _CHECKS.items():
         if key in examples.element_spec:
