@@ -46,6 +46,15 @@ FILES = {
 }
 
 
+def _window(file, top, left, height, width):
+    example = {
+        "encoded": tf.constant([file.data, file.name.encode(), file.kind]),
+        "image_size": tf.constant(file.shape[:2]),
+    }
+    start, size = tf.constant([top, left]), tf.constant([height, width])
+    return encoded.window(example, start, size).numpy()
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_window_is_a_part_of_the_whole_to_the_bit(kind):
     file = FILES[kind]()
@@ -54,10 +63,15 @@ def test_a_window_is_a_part_of_the_whole_to_the_bit(kind):
     height, width, _ = whole.shape
     draw = np.random.default_rng(1).integers
     for _ in range(12):
-        h, w = draw(1, height + 1), draw(1, width + 1)
-        top, left = draw(0, height - h + 1), draw(0, width - w + 1)
-        part = encoded.Encoded(file.data, "x").window(top, left, h, w)
+        h, w = map(int, (draw(1, height + 1), draw(1, width + 1)))
+        top, left = int(draw(0, height - h + 1)), int(draw(0, width - w + 1))
+        part = _window(file, top, left, h, w)
         np.testing.assert_array_equal(part, whole[top : top + h, left : left + w])
+
+
+def test_only_plain_jpegs_are_decoded_in_part():
+    kinds = {kind for kind, make in FILES.items() if make().kind == encoded.JPEG}
+    assert set(FILES) - kinds == {"CMYK", "turned by EXIF", "PNG", "palette", "16 bits"}
 
 
 def test_the_size_of_a_plain_file_is_known_without_decoding(monkeypatch):
@@ -71,7 +85,7 @@ def test_damage_is_named_with_the_file():
     short = encoded.Encoded(file.data[:900], "half.jpg")
     assert short.shape == (75, 101, 3)
     with pytest.raises(failures.DataError, match=r"^half\.jpg: truncated, damaged"):
-        short.window(0, 0, 75, 101)
+        short.decode()
     with pytest.raises(failures.DataError, match=r"^none\.jpg: no such file"):
         encoded.read("none.jpg")
     with pytest.raises(failures.DataError, match=r"^text\.jpg: not an image"):
@@ -118,8 +132,20 @@ def test_a_damaged_file_ends_training_with_its_name(tmp_path):
         _batches(dataset)
 
 
+def test_a_file_that_is_damaged_inside_ends_training_with_the_way_to_find_it(tmp_path):
+    dataset = _folder(tmp_path)
+    path = tmp_path / "train" / "b" / "3.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content[:900] + b"\xff\xc3" * 40 + content[900:])
+    wanted = r"a damaged JPEG file \(Invalid JPEG data.*--dry_run reads every file"
+    with pytest.raises(failures.DataError, match=wanted), errors.clear():
+        _batches(dataset)
+    with pytest.raises(failures.DataError, match=r"3\.jpg: truncated"):
+        decoding.image(path)
+
+
 def test_undecoded_examples_are_of_static_types(tmp_path):
     spec = _folder(tmp_path).load("train", undecoded=True).element_spec
-    assert spec["encoded"] == tf.TensorSpec([2], tf.string)
+    assert spec["encoded"] == tf.TensorSpec([3], tf.string)
     assert spec["image_size"] == tf.TensorSpec([2], tf.int32)
     assert "image" not in spec

@@ -6,7 +6,7 @@ the keys below; a key that a dataset cannot fill is absent.
 | key | dtype, shape | meaning |
 |---|---|---|
 | `image` | uint8 `[H, W, 3]` | RGB, upright |
-| `encoded` | string `[2]` | instead of `image`: a file's content, and its name |
+| `encoded` | string `[3]` | instead of `image`: a file's content, name and kind |
 | `image_size` | int32 `[2]` | H, W; beside `encoded` |
 | `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
 | `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: stuff, crowd |

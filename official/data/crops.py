@@ -16,6 +16,7 @@ import tensorflow as tf
 from official.data import base, encoded, transforms
 
 _TRIES = 10
+_MUCH = 8
 
 # Folded into the seed; `transforms` folds in other numbers.
 _SHAPE, _PLACE = 100, 101
@@ -130,5 +131,17 @@ def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _resized(cut: tf.Tensor, size: transforms.Size, antialias: bool) -> tf.Tensor:
+    # TensorFlow resizes floats at half the time, and to the same values; of a window
+    # much larger than the result most pixels are not looked at.
+    small = tf.size(cut) <= _MUCH * 3 * size[0] * size[1]
+    if cut.dtype == tf.uint8 and not antialias:
+        return tf.ensure_shape(
+            tf.cond(
+                small,
+                lambda: tf.image.resize(tf.cast(cut, tf.float32), size),
+                lambda: tf.image.resize(cut, size),
+            ),
+            (*size, 3),
+        )
     resized = tf.image.resize(cut, size, method="bilinear", antialias=antialias)
     return tf.ensure_shape(tf.cast(resized, tf.float32), (*size, 3))

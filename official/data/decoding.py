@@ -28,8 +28,6 @@ Path = str | os.PathLike[str]
 _ORIENTATION = 0x0112  # the EXIF tag
 _COLOR_MODES = frozenset({"RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"})
 
-_MARGIN = 16  # pixels; a block of colors at half the size
-
 # Pillow and TensorFlow spread 2-bit and 4-bit grayscale over 0..255.
 _GRAY_STEPS = {2: 85, 4: 17}
 
@@ -141,39 +139,6 @@ def image_of_bytes(data: bytes, *, name: Path) -> np.ndarray:
         if _is_plain(picture, data):
             return _tensorflow_decode(data, picture.format, channels=3)
         return _rgb(_upright(picture))
-
-
-def window_of_jpeg(
-    data: bytes,
-    window: tuple[int, int, int, int],
-    *,
-    whole: int,
-    name: Path,
-) -> np.ndarray:
-    """A part of a `plain` JPEG, equal to the same part of the whole to the bit.
-
-    Args:
-        window: Top, left, height and width.
-        whole: Width of the image.
-
-    Raises:
-        failures.DataError: If the file is truncated or damaged.
-    """
-    import tensorflow as tf
-
-    top, left, height, width = window
-    # Colors are stored at half the size: those at the window's edge depend on pixels
-    # beside it, and libjpeg does not look beyond what it was asked for.
-    before = min(left, _MARGIN)
-    after = min(whole - left - width, _MARGIN)
-    with _reading(name), tf.device("/cpu:0"):
-        decoded = tf.io.decode_and_crop_jpeg(
-            data,
-            (top, left - before, height, before + width + after),
-            channels=3,
-            dct_method="INTEGER_ACCURATE",
-        )
-        return decoded.numpy()[:, before : before + width]
 
 
 def label_map(path: Path) -> np.ndarray:

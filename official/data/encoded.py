@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+JPEG = b"JPEG"
+_END_OF_JPEG = b"\xff\xd9"
+_MARGIN = 16  # pixels; a block of colors at half the size
+
+
 class Encoded:
     """An image as a file holds it.
 
@@ -44,21 +49,17 @@ class Encoded:
         """
         return self._decoded
 
-    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
-        """`decode()[top : top + height, left : left + width]`, to the bit.
+    @property
+    def kind(self) -> bytes:
+        """`JPEG` if `window` may decode a part of it, else nothing.
 
-        Of a JPEG that `decoding.plain` knows no row below the window is decoded, and of
-        the others no pixel beside it.
+        A file that does not end as it should is left to `decode`, which says so.
 
         Raises:
-            failures.DataError: As `decoding.image`.
+            failures.DataError: If it is empty or no image.
         """
-        if self._plain is not None and self._plain.kind == "JPEG":
-            window = (top, left, height, width)
-            return decoding.window_of_jpeg(
-                self.data, window, whole=self._plain.width, name=self.name
-            )
-        return self._decoded[top : top + height, left : left + width]
+        in_parts = self._plain is not None and self._plain.kind == "JPEG"
+        return JPEG if in_parts and self.data.endswith(_END_OF_JPEG) else b""
 
     @functools.cached_property
     def _plain(self) -> decoding.Plain | None:
@@ -90,6 +91,9 @@ def image_size(example: base.Example) -> "tf.Tensor":
 def window(example: base.Example, start: "tf.Tensor", size: "tf.Tensor") -> "tf.Tensor":
     """A part of an example's image, decoded or not; uint8 `[h, w, 3]`.
 
+    Of a JPEG no row below the part is decoded, and of the others little beside it. It
+    equals the same part of the whole image to the bit.
+
     Args:
         start: Row and column, int32 `[2]`.
         size: Height and width, int32 `[2]`.
@@ -99,13 +103,40 @@ def window(example: base.Example, start: "tf.Tensor", size: "tf.Tensor") -> "tf.
     if "encoded" not in example:
         end = start + size
         return example["image"][start[0] : end[0], start[1] : end[1]]
+    data, name, kind = tf.unstack(example["encoded"])
     # Declared stateless for the reason that `IndexedDataset.load` gives.
-    cut = tf.numpy_function(
-        _window, [example["encoded"], start, size], tf.uint8, stateful=False
+    cut = tf.cond(
+        kind == JPEG,
+        lambda: _window_of_jpeg(data, example["image_size"][1], start, size),
+        lambda: tf.numpy_function(
+            _window_of_any, [[data, name], start, size], tf.uint8, stateful=False
+        ),
     )
     return tf.ensure_shape(cut, (None, None, 3))
 
 
-def _window(encoded: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
-    data, name = encoded.tolist()
-    return Encoded(data, name.decode()).window(*start.tolist(), *size.tolist())
+def _window_of_jpeg(
+    data: "tf.Tensor", width: "tf.Tensor", start: "tf.Tensor", size: "tf.Tensor"
+) -> "tf.Tensor":
+    import tensorflow as tf
+
+    # Colors are stored at half the size: those at the window's edge depend on pixels
+    # beside it, and libjpeg does not look beyond what it was asked for.
+    left = tf.maximum(start[1] - _MARGIN, 0)
+    right = tf.minimum(start[1] + size[1] + _MARGIN, width)
+    decoded = tf.io.decode_and_crop_jpeg(
+        data,
+        tf.stack([start[0], left, size[0], right - left]),
+        channels=3,
+        dct_method="INTEGER_ACCURATE",
+    )
+    return tf.slice(decoded, [0, start[1] - left, 0], [-1, size[1], -1])
+
+
+def _window_of_any(
+    stored: np.ndarray, start: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    data, name = stored.tolist()
+    (top, left), (height, width) = start, size
+    whole = Encoded(data, name.decode()).decode()
+    return whole[top : top + height, left : left + width]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "image": ("uint8", (None, None, 3)),
-    "encoded": ("string", (2,)),
+    "encoded": ("string", (3,)),
     "image_size": ("int32", (2,)),
     "semantic": ("int32", (None, None)),
     "instance": ("int32", (None, None)),
@@ -158,7 +158,7 @@ def _undecoded(example: base.Example) -> base.Example:
     if not isinstance(image, encoded.Encoded):
         return example
     others = {key: value for key, value in example.items() if key != "image"}
-    stored = [image.data, image.name.encode()]
+    stored = [image.data, image.name.encode(), image.kind]
     return {"encoded": stored, "image_size": image.shape[:2], **others}
 
 
