@@ -103,13 +103,13 @@ def window(example: base.Example, start: "tf.Tensor", size: "tf.Tensor") -> "tf.
     if "encoded" not in example:
         end = start + size
         return example["image"][start[0] : end[0], start[1] : end[1]]
-    data, name, kind = tf.unstack(example["encoded"])
+    data, _, kind = tf.unstack(example["encoded"])
     # Declared stateless for the reason that `IndexedDataset.load` gives.
     cut = tf.cond(
         kind == JPEG,
         lambda: _window_of_jpeg(data, example["image_size"][1], start, size),
         lambda: tf.numpy_function(
-            _window_of_any, [[data, name], start, size], tf.uint8, stateful=False
+            _window_of_any, [example["encoded"], start, size], tf.uint8, stateful=False
         ),
     )
     return tf.ensure_shape(cut, (None, None, 3))
@@ -136,7 +136,7 @@ def _window_of_jpeg(
 def _window_of_any(
     stored: np.ndarray, start: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
-    data, name = stored.tolist()
+    data, name, _ = stored.tolist()
     (top, left), (height, width) = start, size
     whole = Encoded(data, name.decode()).decode()
     return whole[top : top + height, left : left + width]
