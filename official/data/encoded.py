@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 JPEG = b"JPEG"
 _END_OF_JPEG = b"\xff\xd9"
-_MARGIN = 16  # pixels; a block of colors at half the size
+_MARGIN = 2  # pixels; a block of colors at half the size
 
 
 class Encoded:
