@@ -25,7 +25,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +62,9 @@ def prepared(photographs: pathlib.Path, folder: pathlib.Path) -> None:
         resized = picture.resize(size, Image.Resampling.LANCZOS)
         resized.save(path, quality=QUALITY)
 
+
+Speed = dict[str, float]
+"""As `peer_inputs.measured` gives it."""
 
 Stages = dict[str, Callable[[], Any]]
 """What makes the stream of a stage, by name; elements are examples but for the last."""
@@ -118,42 +120,13 @@ def stages_of(experiment: Any) -> Stages:
     return stages
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Speed:
-    """What a stream gives.
-
-    Attributes:
-        images: A second, on all cores.
-        core_ms: Milliseconds of one core for an image.
-    """
-
-    images: float
-    core_ms: float
+def counted(stream: Any) -> Any:
+    """Elements in lots, none of them kept: Python would take part of the time."""
+    return stream.map(lambda *element: 0).batch(LOT).prefetch(1)
 
 
-def measured(stream: Any, *, images: int, seconds: float) -> Speed:
-    """Of a stream whose elements are made of so many images.
-
-    Elements of one are counted in lots inside of TensorFlow: Python would take part of
-    the time.
-    """
-    if images == 1:
-        images = LOT
-        stream = stream.map(lambda *element: 0).batch(LOT).prefetch(1)
-    batches = iter(stream)
-    begun = time.perf_counter()
-    while time.perf_counter() - begun < peer_inputs.WARM_UP:
-        next(batches)
-    begun, used, count = time.perf_counter(), time.process_time(), 0
-    while (spent := time.perf_counter() - begun) < seconds:
-        next(batches)
-        count += images
-    core = time.process_time() - used
-    return Speed(images=count / spent, core_ms=1e3 * core / count)
-
-
-def peer_speed(peer: str, given: argparse.Namespace, folder: pathlib.Path) -> float:
-    """Images a second of a peer, in a process of its own."""
+def peer_speed(peer: str, given: argparse.Namespace, folder: pathlib.Path) -> Speed:
+    """Of a peer, in a process of its own."""
     command = [
         given.peer_python,
         str(pathlib.Path(peer_inputs.__file__).resolve()),
@@ -176,7 +149,7 @@ def peer_speed(peer: str, given: argparse.Namespace, folder: pathlib.Path) -> fl
     )
     if done.returncode:
         sys.exit(f"{peer} failed: {done.stderr.strip()[-600:]}")
-    return json.loads(done.stdout.splitlines()[-1])["images_per_second"]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def run(given: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
@@ -192,13 +165,19 @@ def run(given: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
     given.size = experiment.task.scaled(experiment.task.image_size)[0]
     stages = stages_of(experiment)
     speeds: dict[str, list[Speed]] = {name: [] for name in stages}
-    peers: dict[str, list[float]] = {name: [] for name in given.peers}
+    peers: dict[str, list[Speed]] = {name: [] for name in given.peers}
     for number in range(given.rounds):
         print(f"round {number + 1} of {given.rounds} ...", file=sys.stderr, flush=True)
         for name, stage in stages.items():
-            images = given.batch_size if name == "batch" else 1
-            found = measured(stage(), images=images, seconds=given.seconds)
+            whole = name == "batch"
+            stream = stage() if whole else counted(stage())
+            found = peer_inputs.measured(
+                stream,
+                batch_size=given.batch_size if whole else LOT,
+                seconds=given.seconds,
+            )
             speeds[name].append(found)
+            del stream
             gc.collect()  # ends what still reads ahead
         for name in peers:
             peers[name].append(peer_speed(name, given, folder))
@@ -206,17 +185,15 @@ def run(given: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
         "experiment": given.experiment,
         "settings": settings[bool(given.images) :],
         "batch_size": given.batch_size,
-        "stages": {
-            name: {
-                "images_per_second": statistics.median(s.images for s in found),
-                "core_ms": statistics.median(s.core_ms for s in found),
-            }
-            for name, found in speeds.items()
-        },
-        "images_per_second": [speed.images for speed in speeds["batch"]],
+        "stages": {name: _median(found) for name, found in speeds.items()},
+        "whole": speeds["batch"],
         "peers": peers,
         **_where(),
     }
+
+
+def _median(found: list[Speed]) -> Speed:
+    return {key: statistics.median(one[key] for one in found) for key in found[0]}
 
 
 def _where() -> dict[str, Any]:
@@ -262,14 +239,23 @@ def show(found: dict[str, Any]) -> None:
     found["bottleneck"] = worst
     if not found["peers"]:
         return
-    ours = found["images_per_second"]
-    print("\n| pipeline | images/s | this project against it |\n|---|---|---|")
-    print(f"| {OURS} | {statistics.median(ours):.0f} | |")
+    print("\n| pipeline | images/s | ratio | core ms an image | ratio |")
+    print("|---|---|---|---|---|")
+    ours = found["whole"]
     found["ratios"] = {}
-    for name, rates in found["peers"].items():
-        ratio = statistics.median(a / b for a, b in zip(ours, rates, strict=True))
+    for name, theirs in {OURS: ours, **found["peers"]}.items():
+        both = list(zip(ours, theirs, strict=True))
+        key, other = "images_per_second", "core_ms"
+        ratio = {
+            key: statistics.median(a[key] / b[key] for a, b in both),
+            other: statistics.median(b[other] / a[other] for a, b in both),
+        }
         found["ratios"][name] = ratio
-        print(f"| {name} | {statistics.median(rates):.0f} | {ratio:.2f} |")
+        speed = _median(theirs)
+        print(
+            f"| {name} | {speed[key]:.0f} | {ratio[key]:.2f} | {speed[other]:.2f} | "
+            f"{ratio[other]:.2f} |"
+        )
 
 
 def main() -> None:
@@ -300,7 +286,12 @@ def main() -> None:
             found = run(given, pathlib.Path(folder))
     except failures.Failure as failure:
         sys.exit(f"error: {failure}")
-    words = [word.replace(str(given.peer_python), "PYTHON") for word in sys.argv[1:]]
+    words = [
+        word.replace(str(given.peer_python), "PYTHON").replace(
+            str(given.images), "FOLDER"
+        )
+        for word in sys.argv[1:]
+    ]
     found = {"command": " ".join(["scripts/benchmark.py input", *words]), **found}
     show(found)
     line = json.dumps(found)

@@ -127,7 +127,8 @@ def center_crop(
 
 def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
     """Mirrors left and right with probability one half."""
-    return transforms.random_flip(image, image, seed=seed)[0]
+    flips = transforms.flips(seed)
+    return tf.cond(flips, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def _resized(cut: tf.Tensor, size: transforms.Size, antialias: bool) -> tf.Tensor:

@@ -129,7 +129,10 @@ def training_batches(
         batches = _mapped(batches.enumerate(start_step), mixed)
     if share is not None:
         batches = _divided(batches, share, whole=whole)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    # Images are worked on side by side: to divide one, too, costs more than it gains.
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _is_own(share: Share, size: int, position: "tf.Tensor") -> "tf.Tensor":
