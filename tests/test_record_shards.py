@@ -256,3 +256,17 @@ def test_the_command_writes_and_says_how_to_use_it(root, tmp_path, monkeypatch, 
     )
     assert loaded.dataset.size("train") == 5
     assert script["main"]([*flags, "--split=test"]) == 2
+
+
+def test_shards_are_read_from_any_file_system_of_tensorflow(tmp_path):
+    _write(STREETS, tmp_path)
+    for file in tmp_path.iterdir():
+        tf.io.gfile.copy(str(file), f"ram://shards/{file.name}", overwrite=True)
+    stored = _read("ram://shards")
+    assert stored.class_names == STREETS.class_names
+    for one, other in zip(
+        STREETS.load("train", seed=1).take(4).as_numpy_iterator(),
+        stored.load("train", seed=1).take(4).as_numpy_iterator(),
+        strict=True,
+    ):
+        _assert_same(one, other)
