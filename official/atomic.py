@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
 
 
 def write(
@@ -35,4 +36,28 @@ def write(
             os.unlink(name)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A file beside a place, for who wants to write it bit by bit.
+
+    It takes the place at the end of the block, and is deleted where that raises. What
+    an earlier process left of the same file is deleted, too.
+
+    Raises:
+        OSError: If the folder cannot be written or is full.
+    """
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink()
+    beside = path.parent / f".{path.name}.{os.getpid()}"
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise

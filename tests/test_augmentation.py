@@ -105,7 +105,7 @@ def pil_affine(photo, matrix):
         photo.size,
         Image.Transform.AFFINE,
         matrix,
-        Image.Resampling.BILINEAR,
+        Image.Resampling.NEAREST,
         fillcolor=(128, 128, 128),
     )
 
@@ -114,11 +114,11 @@ def pil_affine(photo, matrix):
     ("ours", "theirs"),
     [
         (lambda x: operations.rotate(x, 20.0), lambda x: x.rotate(
-            20, Image.Resampling.BILINEAR, fillcolor=(128, 128, 128))),
-        (lambda x: operations.shear_x(x, 0.2),
-         lambda x: pil_affine(x, (1, 0.2, 0, 0, 1, 0))),
-        (lambda x: operations.shear_y(x, -0.2),
-         lambda x: pil_affine(x, (1, 0, 0, -0.2, 1, 0))),
+            20, fillcolor=(128, 128, 128))),
+        (lambda x: operations.shear_x(x, 0.21),
+         lambda x: pil_affine(x, (1, 0.21, 0, 0, 1, 0))),
+        (lambda x: operations.shear_y(x, -0.21),
+         lambda x: pil_affine(x, (1, 0, 0, -0.21, 1, 0))),
         (lambda x: operations.translate_x(x, 17.0),
          lambda x: pil_affine(x, (1, 0, -17, 0, 1, 0))),
         (lambda x: operations.translate_y(x, -9.2),
@@ -129,26 +129,10 @@ def pil_affine(photo, matrix):
 def test_a_geometric_operation_is_pils(photo, ours, theirs):
     changed = ours(tf.constant(np.asarray(photo), tf.float32)).numpy()
     expected = np.asarray(theirs(photo), np.float32)
-    # Where image and gray meet, we blend them and PIL does not.
-    white = Image.new("L", photo.size, 255)
-    mask = theirs(Image.merge("RGB", [white] * 3)).convert("L")
-    mask = np.asarray(mask) == 255
-    inside = mask.copy()
-    inside[1:-1, 1:-1] = (
-        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1]
-        & mask[1:-1, :-2] & mask[1:-1, 2:]
-    )  # fmt: skip
-    inside[[0, -1]] = inside[:, [0, -1]] = False
-    assert 0.5 < inside.mean() < 0.99
-    # PIL rounds, and its coordinates have 16 bits behind the point.
-    assert np.abs(changed - expected)[inside].max() <= 1.01
-    outside = ~mask
-    outside[1:-1, 1:-1] &= ~(
-        mask[:-2, 1:-1] | mask[2:, 1:-1] | mask[1:-1, :-2] | mask[1:-1, 2:]
-    )
-    assert outside.any()
-    far = outside & (expected == 128).all(-1)
-    assert (np.abs(changed[far] - 128) < 1e-3).mean() > 0.95
+    gray = (expected == 128).all(-1)
+    assert 0.05 < gray.mean() < 0.5
+    # PIL's coordinates have 16 bits behind the point, so that ties fall otherwise.
+    assert (changed == expected).all(-1).mean() > 0.995
 
 
 def test_translations_move_right_and_down():

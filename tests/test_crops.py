@@ -34,7 +34,7 @@ def drawn(count, size=32, **options):
     seeds = tf.data.Dataset.from_tensor_slices([(5, k) for k in range(count)])
     cut = seeds.map(
         lambda seed: crops.inception_crop(
-            image, size=(size, size), seed=seed, **options
+            {"image": image}, size=(size, size), seed=seed, **options
         )
     )
     assert cut.element_spec.shape == (size, size, 3)
@@ -100,7 +100,9 @@ def test_the_same_seed_crops_alike_and_another_does_not():
 def test_tiny_and_thin_images_survive(shape):
     image = tf.zeros((*shape, 3), tf.uint8)
     for k in range(5):
-        cut = crops.inception_crop(image, size=(16, 16), seed=tf.constant((0, k)))
+        cut = crops.inception_crop(
+            {"image": image}, size=(16, 16), seed=tf.constant((0, k))
+        )
         assert cut.shape == (16, 16, 3)
     assert crops.center_crop(image, size=(16, 16)).shape == (16, 16, 3)
 

@@ -43,7 +43,7 @@ class Boxes(data_base.Dataset):
     def size(self, split):
         return 3
 
-    def load(self, split, *, seed=None, start=0, cache=False, limit=None, keep=None):
+    def load(self, split, *, seed=None, start=0, cache=False, limit=None, **_):
         import tensorflow as tf
 
         def examples():

@@ -305,7 +305,7 @@ class Stream(base.Dataset):
     def size(self, split):
         return self.numbers.size(split)
 
-    def load(self, split, *, seed=None, start=0, cache=False, limit=None, keep=None):
+    def load(self, split, *, seed=None, start=0, cache=False, limit=None, **_):
         return self.numbers.load(
             split, seed=seed, start=start, cache=cache, limit=limit
         )

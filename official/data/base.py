@@ -6,6 +6,8 @@ the keys below; a key that a dataset cannot fill is absent.
 | key | dtype, shape | meaning |
 |---|---|---|
 | `image` | uint8 `[H, W, 3]` | RGB, upright |
+| `encoded` | string `[3]` | instead of `image`: a file's content, name and kind |
+| `image_size` | int32 `[2]` | H, W; beside `encoded` |
 | `semantic` | int32 `[H, W]` | class of each pixel, `IGNORE_LABEL` where unlabelled |
 | `instance` | int32 `[H, W]` | from 1: the thing a pixel belongs to; 0: stuff, crowd |
 | `thing_ids` | int32 `[T]` | classes that are things, if any; the pipeline adds it |
@@ -91,8 +93,9 @@ class Dataset(abc.ABC):
         cache: bool = False,
         limit: int | None = None,
         keep: Keep | None = None,
+        undecoded: bool = False,
     ) -> "tf.data.Dataset":
-        """Decoded, unbatched examples.
+        """Unbatched examples, decoded.
 
         Args:
             split: "train", "val", or what else the source has.
@@ -105,6 +108,8 @@ class Dataset(abc.ABC):
             limit: Use only this many examples, the first in the order of the source.
             keep: Leaves out the positions of the stream for which it is false, if
                 possible without reading them.
+            undecoded: Give `encoded` and `image_size` instead of `image`, where images
+                are files (see `official.data.encoded`) and nothing is to be cached.
 
         Raises:
             failures.DataError: As `size`.

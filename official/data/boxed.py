@@ -8,7 +8,7 @@ from concurrent import futures
 from typing import Any, ClassVar, NamedTuple
 
 from official import failures
-from official.data import base, box_summary, boxes, decoding, indexed, palettes
+from official.data import base, box_summary, boxes, decoding, encoded, indexed, palettes
 
 _FIRST = 200
 """Examples that are counted where a look at each takes long."""
@@ -64,7 +64,7 @@ class BoxedDataset(indexed.IndexedDataset):
         return record.objects
 
     def read(self, record: Record) -> dict[str, Any]:
-        image = decoding.image(record.image)
+        image = encoded.read(record.image)
         height, width = image.shape[:2]
         found, _ = boxes.clean(self._upright(record, (height, width)), (height, width))
         return {"image": image, "image_id": record.image_id, **keys(found)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from official import failures, spelling
-from official.data import base, decoding, indexed, label_maps
+from official.data import base, decoding, encoded, indexed, label_maps
 
 
 class Class(NamedTuple):
@@ -91,7 +91,7 @@ class Cityscapes(indexed.IndexedDataset):
         return records
 
     def read(self, record: Record) -> dict[str, Any]:
-        image = decoding.image(record.image)
+        image = encoded.read(record.image)
         stored = decoding.label_map(record.labels)
         label_maps.require_same_size(image, stored, path=record.labels)
         return {

@@ -8,6 +8,7 @@ import numpy as np
 from official.data import (
     cityscapes,
     decoding,
+    encoded,
     indexed,
     label_maps,
     segment_summary,
@@ -37,7 +38,7 @@ class CityscapesPanoptic(cityscapes.Cityscapes):
         return classes.THING_IDS
 
     def read(self, record: cityscapes.Record) -> dict[str, Any]:
-        image = decoding.image(record.image)
+        image = encoded.read(record.image)
         semantic, instance = self._maps(record)
         label_maps.require_same_size(image, semantic, path=record.labels)
         return {

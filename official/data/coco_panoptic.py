@@ -17,6 +17,7 @@ from official.data import (
     coco_panoptic_files,
     coco_panoptic_json,
     decoding,
+    encoded,
     image_files,
     indexed,
     label_maps,
@@ -116,7 +117,7 @@ class COCOPanoptic(indexed.IndexedDataset):
         ]
 
     def read(self, record: Record) -> dict[str, Any]:
-        image = decoding.image(record.image)
+        image = encoded.read(record.image)
         semantic, instance = self._labels(record)
         label_maps.require_same_size(image, semantic, path=record.map)
         return {

@@ -13,16 +13,17 @@ import math
 
 import tensorflow as tf
 
-from official.data import transforms
+from official.data import base, encoded, transforms
 
 _TRIES = 10
+_MUCH = 8
 
 # Folded into the seed; `transforms` folds in other numbers.
 _SHAPE, _PLACE = 100, 101
 
 
 def inception_crop(
-    image: tf.Tensor,
+    example: base.Example,
     *,
     size: transforms.Size,
     area_range: tuple[float, float] = (0.08, 1.0),
@@ -37,6 +38,7 @@ def inception_crop(
     within the range.
 
     Args:
+        example: With "image", or undecoded: then no more than the window is decoded.
         size: Of the result.
         area_range: Smallest and largest area of the window, as a share of the image's;
             drawn uniformly.
@@ -44,7 +46,7 @@ def inception_crop(
             is drawn uniformly, so that a shape is as likely as its transpose.
         antialias: Weigh all pixels of the window.
     """
-    image_size = tf.shape(image)[:2]
+    image_size = encoded.image_size(example)
     window = _window(
         image_size,
         area_range,
@@ -57,7 +59,8 @@ def inception_crop(
     room = tf.cast(image_size - window[0] + 1, tf.float32)
     central = (image_size - window[0]) // 2
     start = tf.where(window[1] > 0, tf.cast(draws * room, tf.int32), central)
-    return _cut(image, start, window[0], size, antialias)
+    cut = encoded.window(example, start, window[0])
+    return _resized(cut, size, antialias)
 
 
 def _window(
@@ -117,22 +120,29 @@ def center_crop(
     scale = share * tf.reduce_min(sides / tf.constant(size, tf.float32))
     window = tf.cast(tf.round(scale * tf.constant(size, tf.float32)), tf.int32)
     window = tf.clip_by_value(window, 1, image_size)
-    return _cut(image, (image_size - window) // 2, window, size, antialias)
+    start = (image_size - window) // 2
+    end = start + window
+    return _resized(image[start[0] : end[0], start[1] : end[1]], size, antialias)
 
 
 def random_flip(image: tf.Tensor, *, seed: tf.Tensor) -> tf.Tensor:
     """Mirrors left and right with probability one half."""
-    return transforms.random_flip(image, image, seed=seed)[0]
+    flips = transforms.flips(seed)
+    return tf.cond(flips, lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def _cut(
-    image: tf.Tensor,
-    start: tf.Tensor,
-    window: tf.Tensor,
-    size: transforms.Size,
-    antialias: bool,
-) -> tf.Tensor:
-    end = start + window
-    cut = image[start[0] : end[0], start[1] : end[1]]
+def _resized(cut: tf.Tensor, size: transforms.Size, antialias: bool) -> tf.Tensor:
+    # TensorFlow resizes floats at half the time, and to the same values; of a window
+    # much larger than the result most pixels are not looked at.
+    small = tf.size(cut) <= _MUCH * 3 * size[0] * size[1]
+    if cut.dtype == tf.uint8 and not antialias:
+        return tf.ensure_shape(
+            tf.cond(
+                small,
+                lambda: tf.image.resize(tf.cast(cut, tf.float32), size),
+                lambda: tf.image.resize(cut, size),
+            ),
+            (*size, 3),
+        )
     resized = tf.image.resize(cut, size, method="bilinear", antialias=antialias)
     return tf.ensure_shape(tf.cast(resized, tf.float32), (*size, 3))

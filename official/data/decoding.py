@@ -76,6 +76,48 @@ def header_of_bytes(data: bytes, *, name: Path) -> Header:
         return _header(Image.open(io.BytesIO(data)))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plain:
+    """A file that TensorFlow decodes as Pillow does, upright and of 8 bits.
+
+    Attributes:
+        kind: "JPEG" or "PNG".
+        height: Pixels.
+        width: Pixels.
+    """
+
+    kind: str
+    height: int
+    width: int
+
+
+def plain(data: bytes, *, name: Path) -> Plain | None:
+    """What a file is, by its first bytes; None if Pillow has to decode it.
+
+    Raises:
+        failures.DataError: If it is empty or no image.
+    """
+    with _reading(name):
+        _require_content(data, name)
+        picture = Image.open(io.BytesIO(data))
+        if not _is_plain(picture, data):
+            return None
+        width, height = picture.size
+        return Plain(kind=str(picture.format), height=height, width=width)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        failures.DataError: If it is missing, empty or cannot be read.
+    """
+    with _reading(path):
+        data = pathlib.Path(path).read_bytes()
+        _require_content(data, path)
+        return data
+
+
 def image(path: Path) -> np.ndarray:
     """An image file as uint8 `[H, W, 3]`, RGB, upright as its EXIF orientation says.
 

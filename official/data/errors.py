@@ -15,6 +15,9 @@ _WRAPPED = re.compile(
     r"\bDataError: (?P<message>.+?)\s*\nTraceback \(most recent call last\)", re.DOTALL
 )
 
+_DAMAGED = re.compile(r"Invalid JPEG data[^\n.]*")
+"""What TensorFlow says where a window is decoded, see `official.data.encoded`."""
+
 
 @contextlib.contextmanager
 def clear() -> Iterator[None]:
@@ -31,6 +34,11 @@ def clear() -> Iterator[None]:
     except Exception as exception:
         if found := _WRAPPED.search(str(exception)):
             raise failures.DataError(found["message"]) from exception
+        if found := _DAMAGED.search(str(exception)):
+            raise failures.DataError(
+                f"the data holds a damaged JPEG file ({found[0]}): train.py --dry_run "
+                "reads every file, and names it"
+            ) from exception
         if isinstance(exception.__context__, failures.Failure):
             raise exception.__context__ from None
         raise

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from official import failures, spelling
-from official.data import base, decoding, image_files, indexed, palettes
+from official.data import base, decoding, encoded, image_files, indexed, palettes
 
 _OTHER_NAMES = {"val": ("validation", "valid", "test")}
 """What others call a split of ours, the best first."""
@@ -83,7 +83,7 @@ class ImageFolder(indexed.IndexedDataset):
     def read(self, record: Record) -> dict[str, Any]:
         path = pathlib.Path(self.data_dir).expanduser() / record.path
         return {
-            "image": decoding.image(path),
+            "image": encoded.read(path),
             "label": record.label,
             "image_id": record.path,
         }

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official import failures, spelling
-from official.data import base, csv_table, decoding, image_files, indexed, palettes
+from official.data import base, csv_table, encoded, image_files, indexed, palettes
 
 _SPLIT = "{split}"
 _MOST_UNUSED = 1000
@@ -100,7 +100,7 @@ class ImageList(indexed.IndexedDataset):
 
     def read(self, record: Record) -> dict[str, Any]:
         example = {
-            "image": decoding.image(record.image),
+            "image": encoded.read(record.image),
             "image_id": record.image_id,
         }
         if self.separator is None:

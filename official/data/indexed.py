@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from official import failures
-from official.data import base, memory
+from official.data import base, encoded, memory
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "image": ("uint8", (None, None, 3)),
+    "encoded": ("string", (3,)),
+    "image_size": ("int32", (2,)),
     "semantic": ("int32", (None, None)),
     "instance": ("int32", (None, None)),
     "label": ("int32", ()),
@@ -27,7 +29,7 @@ ELEMENTS: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "box_areas": ("float32", (None,)),
     "image_id": ("string", ()),
 }
-"""Type and shape of what `IndexedDataset.read` may give."""
+"""Type and shape of what `IndexedDataset.load` may give."""
 
 _ENDLESS = np.iinfo(np.int64).max
 
@@ -50,6 +52,8 @@ class IndexedDataset(base.Dataset):
     def read(self, record: Any) -> dict[str, Any]:
         """The example of a record, keys of `ELEMENTS`; called from several threads.
 
+        An image that is a file is given as `encoded.Encoded`; `load` decodes it.
+
         Raises:
             failures.DataError: If its files are missing or faulty.
         """
@@ -66,14 +70,16 @@ class IndexedDataset(base.Dataset):
         cache: bool = False,
         limit: int | None = None,
         keep: base.Keep | None = None,
+        undecoded: bool = False,
     ) -> "tf.data.Dataset":
         import tensorflow as tf
 
         records = kept_records(self, split)[:limit]
+        form = _undecoded if undecoded and not cache else _decoded
         # The first example tells the keys, and bad data fails here, not in a thread.
-        keys = tuple(self.read(records[0]))
+        keys = tuple(form(self.read(records[0])))
         get: Callable[[int], list[Any]] = functools.partial(
-            _arrays, self, records, keys
+            _arrays, self, records, keys, form
         )
         if cache:
             _require_memory(get, len(records), split)
@@ -110,7 +116,7 @@ class IndexedDataset(base.Dataset):
         """As `Dataset.pick`; reads these examples and no others."""
         records = kept_records(self, split)
         for index in indices:
-            example = self.read(records[index])
+            example = _decoded(self.read(records[index]))
             arrays = {key: _array(key, value) for key, value in example.items()}
             yield {**arrays, "position": np.int64(index)}
 
@@ -136,16 +142,43 @@ def _permutation(size: int, seed: int, pass_number: int) -> np.ndarray:
     return np.random.default_rng((seed % 2**64, pass_number)).permutation(size)
 
 
+Form = Callable[[base.Example], base.Example]
+
+
+def _decoded(example: base.Example) -> base.Example:
+    image = example["image"]
+    if isinstance(image, encoded.Encoded):
+        return {**example, "image": image.decode()}
+    return example
+
+
+def _undecoded(example: base.Example) -> base.Example:
+    """As it is where the image is no file."""
+    image = example["image"]
+    if not isinstance(image, encoded.Encoded):
+        return example
+    others = {key: value for key, value in example.items() if key != "image"}
+    stored = [image.data, image.name.encode(), image.kind]
+    return {"encoded": stored, "image_size": image.shape[:2], **others}
+
+
 def _arrays(
-    dataset: IndexedDataset, records: Sequence[Any], keys: tuple[str, ...], index: int
+    dataset: IndexedDataset,
+    records: Sequence[Any],
+    keys: tuple[str, ...],
+    form: Form,
+    index: int,
 ) -> list[Any]:
-    example = dataset.read(records[index])
+    example = form(dataset.read(records[index]))
     return [_array(key, example[key]) for key in keys]
 
 
 def _array(key: str, value: Any) -> Any:
     dtype = ELEMENTS[key][0]
-    return value.encode() if dtype == "string" else np.asarray(value, dtype)
+    if dtype == "string":
+        # As objects: numpy's own strings end before a zero byte.
+        return value.encode() if isinstance(value, str) else np.array(value, object)
+    return np.asarray(value, dtype)
 
 
 class _Cached:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official import failures
-from official.data import base, decoding
+from official.data import base, decoding, encoded
 
 
 def from_numbers(
@@ -63,7 +63,9 @@ def from_colors(
     return ids[nearest]
 
 
-def require_same_size(image: np.ndarray, labels: np.ndarray, *, path: object) -> None:
+def require_same_size(
+    image: np.ndarray | encoded.Encoded, labels: np.ndarray, *, path: object
+) -> None:
     """Refuses labels `[H, W]` of another size than their image `[H, W, 3]`.
 
     Raises:

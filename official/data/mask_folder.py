@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official import failures, spelling
-from official.data import base, class_list, decoding, indexed, label_maps, text_file
+from official.data import (
+    base,
+    class_list,
+    decoding,
+    encoded,
+    indexed,
+    label_maps,
+    text_file,
+)
 
 _VALIDATION_SHARE = 0.2
 _SHOWN = 3  # names in a message
@@ -86,7 +94,7 @@ class MaskFolder(indexed.IndexedDataset):
         return records
 
     def read(self, record: Record) -> dict[str, Any]:
-        image = decoding.image(record.image)
+        image = encoded.read(record.image)
         semantic = self.read_mask(record.mask)
         label_maps.require_same_size(image, semantic, path=record.mask)
         return {"image": image, "semantic": semantic, "image_id": record.image_id}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from official import failures, spelling
-from official.data import base, decoding, image_files, indexed
+from official.data import base, decoding, encoded, image_files, indexed
 
 _SPLIT = "train"
 
@@ -60,4 +60,4 @@ class Photos(indexed.IndexedDataset):
 
     def read(self, record: str) -> dict[str, Any]:
         path = pathlib.Path(self.data_dir).expanduser() / record
-        return {"image": decoding.image(path), "label": -1, "image_id": record}
+        return {"image": encoded.read(path), "label": -1, "image_id": record}

@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official import failures, spelling
-from official.data import base, decoding, indexed, label_maps, palettes, tfds_source
+from official.data import (
+    base,
+    decoding,
+    encoded,
+    indexed,
+    label_maps,
+    palettes,
+    tfds_source,
+)
 
 
 class Record(NamedTuple):
@@ -81,7 +89,7 @@ class TFDS(indexed.IndexedDataset):
         stored = record.source[record.place]
         image_id = f"{record.split}/{record.place:06d}"
         path = f"{self.name} {image_id}"
-        image = decoding.image_of_bytes(stored[self.image_key], name=path)
+        image = encoded.Encoded(stored[self.image_key], path)
         key = self._target_key()
         target = stored[key]
         example = {"image": image, "image_id": image_id}
@@ -94,7 +102,7 @@ class TFDS(indexed.IndexedDataset):
         labels[[number for number in ids if number >= 0]] = 1.0
         return {**example, "labels": labels}
 
-    def _semantic(self, stored: bytes, image: np.ndarray, path: str) -> np.ndarray:
+    def _semantic(self, stored: bytes, image: encoded.Encoded, path: str) -> np.ndarray:
         labels = decoding.label_map_of_bytes(stored, name=path)
         label_maps.require_same_size(image, labels, path=path)
         return label_maps.from_numbers(labels, _allowed(self), path=path)

@@ -15,6 +15,7 @@ from official.data import (
     boxes,
     class_names,
     decoding,
+    encoded,
     indexed,
     palettes,
     tfds,
@@ -71,7 +72,7 @@ class TFDSBoxes(indexed.IndexedDataset):
         stored = record.source[record.place]
         image_id = f"{record.split}/{record.place:06d}"
         path = f"{self.name} {image_id}"
-        image = decoding.image_of_bytes(stored[self.image_key], name=path)
+        image = encoded.Encoded(stored[self.image_key], path)
         found = _look(self, stored, image_id).objects
         return {"image": image, "image_id": image_id, **boxed.keys(found)}
 

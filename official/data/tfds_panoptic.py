@@ -12,6 +12,7 @@ from official.data import (
     base,
     coco_categories,
     decoding,
+    encoded,
     indexed,
     label_maps,
     palettes,
@@ -95,7 +96,7 @@ class TFDSPanoptic(indexed.IndexedDataset):
         stored = record.source[record.place]
         image_id = _image_id(record)
         path = f"{self.name} {image_id}"
-        image = decoding.image_of_bytes(stored[self.image_key], name=path)
+        image = encoded.Encoded(stored[self.image_key], path)
         semantic, instance = self._labels(record)
         label_maps.require_same_size(image, semantic, path=path)
         return {

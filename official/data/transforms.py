@@ -108,10 +108,15 @@ def random_flip(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mirrors left and right with probability one half."""
     return tf.cond(
-        _random(seed, _FLIP) < 0.5,
+        flips(seed),
         lambda: (tf.reverse(image, [1]), tf.reverse(labels, [1])),
         lambda: (image, labels),
     )
+
+
+def flips(seed: tf.Tensor) -> tf.Tensor:
+    """Whether `random_flip` mirrors."""
+    return _random(seed, _FLIP) < 0.5
 
 
 def color_jitter(

@@ -81,10 +81,18 @@ class WithUnlabeled(base.Dataset):
         cache: bool = False,
         limit: int | None = None,
         keep: base.Keep | None = None,
+        undecoded: bool = False,
     ) -> "tf.data.Dataset":
+        """As `Dataset.load`; the training split is always decoded."""
         if split != self.split:
             return self.labeled.load(
-                split, seed=seed, start=start, cache=cache, limit=limit, keep=keep
+                split,
+                seed=seed,
+                start=start,
+                cache=cache,
+                limit=limit,
+                keep=keep,
+                undecoded=undecoded,
             )
         mixed = self._mixed(seed=seed, start=start, cache=cache, limit=limit)
         if keep is None:

@@ -184,6 +184,11 @@ class Task(abc.ABC):
         """Whether `mix` makes an example of several: then it sees a whole batch."""
         return False
 
+    @property
+    def decodes(self) -> bool:
+        """Whether `preprocess` takes undecoded examples in training."""
+        return False
+
     def mix(
         self, images: "tf.Tensor", targets: Targets, *, seed: Any
     ) -> tuple["tf.Tensor", Targets]:

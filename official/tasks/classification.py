@@ -149,7 +149,7 @@ class Classification(base.Task):
         """
         targets = self._targets(example)
         if training:
-            return self._augment(example["image"], seed), targets
+            return self._augment(example, seed), targets
         size = self.scaled(self.image_size)
         if self.center_share is None:
             return transforms.resize(example["image"], size), targets
@@ -183,9 +183,9 @@ class Classification(base.Task):
             f"examples of the data set have {there}: {way_out}"
         )
 
-    def _augment(self, image: "tf.Tensor", seed: Any) -> "tf.Tensor":
+    def _augment(self, example: data_base.Example, seed: Any) -> "tf.Tensor":
         image = crops.inception_crop(
-            image,
+            example,
             size=self._training_size(),
             area_range=self.crop_area,
             aspect_range=self.crop_aspect,
@@ -206,6 +206,10 @@ class Classification(base.Task):
     @property
     def mixes(self) -> bool:
         return self.mixing is not None
+
+    @property
+    def decodes(self) -> bool:
+        return True
 
     def mix(
         self, images: "tf.Tensor", targets: base.Targets, *, seed: Any

@@ -99,6 +99,7 @@ def training_batches(
         experiment.task.preprocess,
         mix=experiment.task.mix,
         whole=experiment.task.mixes,
+        undecoded=experiment.task.decodes,
         seed=experiment.seed,
         start_step=start_step,
         share=share,

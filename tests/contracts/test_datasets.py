@@ -11,7 +11,14 @@ import pytest
 from PIL import Image
 
 import official.data
-from official.data import base, image_folder, indexed, photos
+from official.data import (
+    base,
+    image_folder,
+    indexed,
+    mask_folder,
+    photos,
+    record_writing,
+)
 from official.ops import box_kinds
 
 SPLIT = "train"
@@ -345,6 +352,18 @@ def _coco_panoptic(folder):
     return {"data_dir": str(folder), "maps": "annotations/panoptic"}
 
 
+def _record_shards(folder):
+    record_writing.write(
+        mask_folder.MaskFolder(**_mask_folder(folder)),
+        SPLIT,
+        folder=folder / "shards",
+        shards=3,
+        limit=None,
+        track=lambda items, what, total: items,
+    )
+    return {"data_dir": str(folder / "shards")}
+
+
 def _voc(folder):
     names = []
     for index, image, _ in _pictures():
@@ -377,6 +396,7 @@ FIXTURES = {
     "MaskFolder": _mask_folder,
     "PanopticFolder": _panoptic_folder,
     "Photos": _photos,
+    "RecordShards": _record_shards,
     "SyntheticBoxes": lambda _: {"height": 48, "width": 64, "train_size": 4},
     "SyntheticCrops": lambda _: {"side": 32, "train_size": 4},
     "SyntheticStreets": lambda _: {"height": 32, "width": 48, "train_size": 4},

@@ -71,7 +71,9 @@ class RandAugment(base.Augmentation):
         draws = tf.random.stateless_uniform([2], seed)
         drawn = tf.cast(draws[0] * len(names), tf.int32)
         first, second = tf.unstack(tf.random.split(seed, 2))
-        deviation = self.magnitude_std * tf.random.stateless_normal([], first)
+        deviation = 0.0
+        if self.magnitude_std:
+            deviation = self.magnitude_std * tf.random.stateless_normal([], first)
         return magnitudes.perform(
             tf.where(draws[1] < self.probability, drawn, len(names)),
             image,
