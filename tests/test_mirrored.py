@@ -22,7 +22,7 @@ two = strategy.Mirrored(devices=("CPU:0", "CPU:1"))
 ALL_TASKS = """
 import one_of_each_task
 folder = pathlib.Path(sys.argv[1])
-one_of_each_task.train(folder, one_of_each_task.ALL, strategy=two)
+one_of_each_task.train(folder, one_of_each_task.WITH_SLOTS, strategy=two)
 """
 
 WHOLE_RUN = """
@@ -53,7 +53,7 @@ def run(script, folder, root) -> str:
 def test_two_replicas_train_each_task_as_one_device_does(root, tmp_path):
     run(ALL_TASKS, tmp_path / "two", root)
     one_of_each_task.assert_as_on_one_device(
-        tmp_path / "two", tmp_path / "one", one_of_each_task.ALL
+        tmp_path / "two", tmp_path / "one", one_of_each_task.WITH_SLOTS
     )
 
 
