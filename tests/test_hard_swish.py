@@ -93,3 +93,44 @@ def test_mixed_precision_keeps_the_compute_dtype(kind):
 def test_an_unknown_form_is_refused():
     with pytest.raises(ValueError, match=r"HardSwish.form = 'exact'.*'fused', 'split'"):
         hard_swish.HardSwish(form="exact")
+
+
+@pytest.mark.parametrize("form", hard_swish.FORMS)
+def test_in_training_values_and_gradients_are_those_of_the_ops(form):
+    images = tf.constant(
+        np.linspace(-5, 5, 1001, dtype="float32").reshape(7, 11, 13, 1)
+    )
+    outer = tf.constant(np.cos(np.arange(1001, dtype="float32")).reshape(images.shape))
+    layer, found = hard_swish.HardSwish(form=form), []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=training)
+        found.append((outputs, tape.gradient(outputs, images, outer)))
+    for one_loop, ops in zip(*found, strict=True):
+        # A rounding or two of values up to 5.
+        np.testing.assert_allclose(one_loop, ops, atol=2e-6)
+
+
+def test_the_gradient_at_its_corners_is_that_of_the_ops():
+    corners = tf.constant([-3.0, 3.0])
+    found = []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(corners)
+            outputs = hard_swish.HardSwish()(corners, training=training)
+        found.append(tape.gradient(outputs, corners))
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
+def test_training_compiles_it_and_inference_does_not():
+    layer = hard_swish.HardSwish()
+    for training in (True, False):
+        graph = tf.function(lambda x, t=training: layer(x, training=t))
+        graph = graph.get_concrete_function(tf.ones([2, 3, 3, 4])).graph
+        compiled = [
+            op
+            for op in graph.get_operations()
+            if "PartitionedCall" in op.type and op.get_attr("_XlaMustCompile")
+        ]
+        assert bool(compiled) == training
