@@ -18,9 +18,7 @@ class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         outputs = convolve(inputs, self.kernel, layer=self, training=training)
         if self.use_bias:
             outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
-        return (
-            outputs if self.activation is None else self.activation(outputs)
-        )
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 def convolve(
