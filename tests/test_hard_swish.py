@@ -96,7 +96,8 @@ def test_an_unknown_form_is_refused():
 
 
 @pytest.mark.parametrize("form", hard_swish.FORMS)
-def test_in_training_values_and_gradients_are_those_of_the_ops(form):
+def test_in_training_values_and_gradients_are_those_of_the_ops(form, monkeypatch):
+    monkeypatch.setattr(hard_swish, "_LEAST_FOR_XLA", 1)
     images = tf.constant(
         np.linspace(-5, 5, 1001, dtype="float32").reshape(7, 11, 13, 1)
     )
@@ -112,7 +113,8 @@ def test_in_training_values_and_gradients_are_those_of_the_ops(form):
         np.testing.assert_allclose(one_loop, ops, atol=2e-6)
 
 
-def test_the_gradient_at_its_corners_is_that_of_the_ops():
+def test_the_gradient_at_its_corners_is_that_of_the_ops(monkeypatch):
+    monkeypatch.setattr(hard_swish, "_LEAST_FOR_XLA", 1)
     corners = tf.constant([-3.0, 3.0])
     found = []
     for training in (True, False):
@@ -123,14 +125,13 @@ def test_the_gradient_at_its_corners_is_that_of_the_ops():
     np.testing.assert_allclose(*found, atol=1e-6)
 
 
-def test_training_compiles_it_and_inference_does_not():
+@pytest.mark.parametrize(
+    ("training", "size", "compiled"), [(True, 64, 1), (True, 63, 0), (False, 64, 0)]
+)
+def test_only_training_compiles_it_and_only_where_it_is_large(training, size, compiled):
     layer = hard_swish.HardSwish()
-    for training in (True, False):
-        graph = tf.function(lambda x, t=training: layer(x, training=t))
-        graph = graph.get_concrete_function(tf.ones([2, 3, 3, 4])).graph
-        compiled = [
-            op
-            for op in graph.get_operations()
-            if "PartitionedCall" in op.type and op.get_attr("_XlaMustCompile")
-        ]
-        assert bool(compiled) == training
+    step = tf.function(lambda images: layer(images, training=training))
+    images = tf.ones([size, 8, 8, 64])
+    operations = step.get_concrete_function(images).graph.get_operations()
+    calls = [op for op in operations if "PartitionedCall" in op.type]
+    assert sum(op.get_attr("_XlaMustCompile") for op in calls) == compiled

@@ -58,36 +58,42 @@ def _kernel(optimizer: Any) -> Callable[..., Any] | None:
 
 
 def _adam(optimizer: Any) -> Callable[..., Any]:
-    powers = _once_a_step(optimizer, lambda: _beta_powers(optimizer))
+    settings = _once_a_step(optimizer, lambda: _of_adam(optimizer))
 
     def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
         import tensorflow as tf
 
-        beta_1_power, beta_2_power = powers()
         tf.raw_ops.ResourceApplyAdam(
             var=handle,
             m=_handle(optimizer._momentums[place]),
             v=_handle(optimizer._velocities[place]),
-            beta1_power=beta_1_power,
-            beta2_power=beta_2_power,
             lr=learning_rate,
-            beta1=optimizer.beta_1,
-            beta2=optimizer.beta_2,
-            epsilon=optimizer.epsilon,
             grad=gradient,
+            **settings(),
         )
 
     return update
 
 
-def _beta_powers(optimizer: Any) -> tuple[Any, Any]:
+def _of_adam(optimizer: Any) -> dict[str, Any]:
+    """What all weights share, as tensors: a number would be a new op for each."""
     import tensorflow as tf
 
     step = tf.cast(optimizer.iterations + 1, tf.float32)
-    return tf.pow(optimizer.beta_1, step), tf.pow(optimizer.beta_2, step)
+    beta1, beta2 = (tf.constant(b) for b in (optimizer.beta_1, optimizer.beta_2))
+    return {
+        "beta1": beta1,
+        "beta2": beta2,
+        "beta1_power": tf.pow(beta1, step),
+        "beta2_power": tf.pow(beta2, step),
+        "epsilon": tf.constant(optimizer.epsilon),
+    }
 
 
 def _rms_prop(optimizer: Any) -> Callable[..., Any]:
+    names = ("rho", "momentum", "epsilon")
+    settings = _once_a_step(optimizer, lambda: _constants(optimizer, names))
+
     def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
         import tensorflow as tf
 
@@ -96,16 +102,16 @@ def _rms_prop(optimizer: Any) -> Callable[..., Any]:
             ms=_handle(optimizer._velocities[place]),
             mom=_handle(optimizer._momentums[place]),
             lr=learning_rate,
-            rho=optimizer.rho,
-            momentum=optimizer.momentum,
-            epsilon=optimizer.epsilon,
             grad=gradient,
+            **settings(),
         )
 
     return update
 
 
 def _momentum(optimizer: Any) -> Callable[..., Any]:
+    settings = _once_a_step(optimizer, lambda: _constants(optimizer, ("momentum",)))
+
     def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
         import tensorflow as tf
 
@@ -114,11 +120,17 @@ def _momentum(optimizer: Any) -> Callable[..., Any]:
             accum=_handle(optimizer.momentums[place]),
             lr=learning_rate,
             grad=gradient,
-            momentum=optimizer.momentum,
             use_nesterov=optimizer.nesterov,
+            **settings(),
         )
 
     return update
+
+
+def _constants(optimizer: Any, names: Sequence[str]) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {name: tf.constant(getattr(optimizer, name), tf.float32) for name in names}
 
 
 def _once_a_step(optimizer: Any, compute: Callable[[], Any]) -> Callable[[], Any]:
@@ -147,10 +159,17 @@ def _fuse_weight_decay(optimizer: Any) -> None:
         if _replicas() > 1:
             one_by_one(variables)
             return
+        import tensorflow as tf
+
         share = optimizer.weight_decay * optimizer.learning_rate
         for variable in variables:
             if optimizer._use_weight_decay(variable):
-                variable.assign_sub(variable * keras.ops.cast(share, variable.dtype))
+                value = tf.convert_to_tensor(variable)
+                tf.raw_ops.ResourceApplyGradientDescent(
+                    var=_handle(variable),
+                    alpha=tf.cast(share, value.dtype),
+                    delta=value,
+                )
 
     optimizer._apply_weight_decay = apply_weight_decay
 
@@ -168,7 +187,7 @@ def _fuse_average(optimizer: Any) -> None:
         later = tf.cast(tf.not_equal(optimizer.iterations, 0), tf.float32)
         share = 1.0 - later * optimizer.ema_momentum
         for variable, average in zip(variables, averages, strict=True):
-            value = average.value
+            value = tf.convert_to_tensor(average)
             # average - share * (average - variable)
             tf.raw_ops.ResourceApplyGradientDescent(
                 var=_handle(average),

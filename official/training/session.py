@@ -241,7 +241,8 @@ def _evaluator(
     guard: callbacks.Guard,
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
-    network = networks.build(experiment, training=False)
+    # Not before the first evaluation: the first step need not wait for it.
+    build = functools.cache(lambda: networks.build(experiment, training=False))
     batches = guard.watched(
         evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
     )
@@ -249,6 +250,7 @@ def _evaluator(
     strategy = strategies.connect(experiment.trainer.strategy)
 
     def evaluate(epoch: int) -> dict[str, float]:
+        network = build()
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
         weights |= checkpoints.averaged(model.optimizer)
         if reestimation is not None:
