@@ -2,7 +2,7 @@
 
 No program of its own: `serve` runs in the child, `Contender` talks to it. The child
 says in a line of JSON what it is, then for each line with a number takes so many steps
-and answers with their seconds; at the end of its input it says how much memory it took.
+and answers with their time; at the end of its input it says how much memory it took.
 It runs under another Python than its parent may, so it imports the standard library
 alone.
 
@@ -43,6 +43,8 @@ def serve(
 ) -> None:
     """Answers until the input ends.
 
+    Besides the seconds of each step it says what all cores together worked for it.
+
     Args:
         run: Takes steps and gives the seconds of each.
         version: Of the framework, for people.
@@ -53,7 +55,11 @@ def serve(
     first = time.perf_counter() - begun
     print(json.dumps({"version": version, "first_step_s": first}), file=out)
     for line in sys.stdin:
-        print(json.dumps(run(int(line))), file=out)
+        count, worked = int(line), time.process_time()
+        seconds = run(count)
+        core_seconds = (time.process_time() - worked) / count
+        answer = {"seconds": seconds, "core_seconds": core_seconds}
+        print(json.dumps(answer), file=out)
     peak = memory_mib()
     print(json.dumps({"peak_mib": peak, "imports_mib": imported}), file=out)
 
@@ -65,11 +71,22 @@ class Contender:
         name: For the table.
         command: That starts it.
         log: File that its stderr goes to.
+        threads: That it may use; None: as many as there are cores.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: pathlib.Path):
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: pathlib.Path,
+        *,
+        threads: int | None = None,
+    ):
+        limits = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+        limited = {} if threads is None else dict.fromkeys(limits, str(threads))
         self.name = name
         self.seconds: list[float] = []
+        self.core_seconds: list[float] = []
         self._log = log
         self._process = subprocess.Popen(
             command,
@@ -77,15 +94,23 @@ class Contender:
             stdout=subprocess.PIPE,
             stderr=open(log, "w"),  # noqa: SIM115, the child holds it
             text=True,
+            env=os.environ | limited,
         )
         self.facts: dict[str, Any] = self._answer()
 
     def step(self, count: int) -> None:
-        """Takes steps and remembers their seconds."""
+        """Takes steps and remembers their time."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
-        self.seconds += self._answer()
+        answer = self._answer()
+        self.seconds += answer["seconds"]
+        self.core_seconds.append(answer["core_seconds"])
+
+    def forget(self) -> None:
+        """Drops what was taken so far."""
+        self.seconds.clear()
+        self.core_seconds.clear()
 
     def end(self) -> None:
         """Ends the child and learns of its memory."""
