@@ -85,7 +85,6 @@ def train(given: argparse.Namespace) -> None:
         quiet.import_tensorflow()
     from official import experiment as experiment_lib
     from official import runner
-    from tflite_export import export
     from tflite_export.targets import base as targets
 
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
@@ -100,6 +99,8 @@ def train(given: argparse.Namespace) -> None:
         dry_run=given.dry_run,
     )
     if exports:
+        from tflite_export import export  # the first step need not wait for it
+
         export.run(experiment, run_dir=run_dir)
 
 

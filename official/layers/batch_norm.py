@@ -87,7 +87,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype)
 
     def _move(self, average: keras.Variable, value: Any) -> None:
-        average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        if _replicas() > 1:
+            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+            return
+        import tensorflow as tf
+
+        # average - (1 - momentum) * (average - value), in half as many ops.
+        held = tf.convert_to_tensor(average)
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=average.value.handle,
+            alpha=tf.constant(1.0 - self.momentum, held.dtype),
+            delta=held - tf.cast(value, held.dtype),
+        )
 
 
 def _replicas() -> int:
