@@ -119,7 +119,7 @@ def _train(
         dry_run=given.dry_run,
     )
     if exports and keras_backend.chosen()[0] == "tensorflow":
-        from tflite_export import export
+        from tflite_export import export  # the first step need not wait for it
 
         export.run(experiment, run_dir=run_dir)
     elif exports:

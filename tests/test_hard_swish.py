@@ -93,3 +93,45 @@ def test_mixed_precision_keeps_the_compute_dtype(kind):
 def test_an_unknown_form_is_refused():
     with pytest.raises(ValueError, match=r"HardSwish.form = 'exact'.*'fused', 'split'"):
         hard_swish.HardSwish(form="exact")
+
+
+@pytest.mark.parametrize("form", hard_swish.FORMS)
+def test_in_training_values_and_gradients_are_those_of_the_ops(form, monkeypatch):
+    monkeypatch.setattr(hard_swish, "_LEAST_FOR_XLA", 1)
+    images = tf.constant(
+        np.linspace(-5, 5, 1001, dtype="float32").reshape(7, 11, 13, 1)
+    )
+    outer = tf.constant(np.cos(np.arange(1001, dtype="float32")).reshape(images.shape))
+    layer, found = hard_swish.HardSwish(form=form), []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=training)
+        found.append((outputs, tape.gradient(outputs, images, outer)))
+    for one_loop, ops in zip(*found, strict=True):
+        # A rounding or two of values up to 5.
+        np.testing.assert_allclose(one_loop, ops, atol=2e-6)
+
+
+def test_the_gradient_at_its_corners_is_that_of_the_ops(monkeypatch):
+    monkeypatch.setattr(hard_swish, "_LEAST_FOR_XLA", 1)
+    corners = tf.constant([-3.0, 3.0])
+    found = []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(corners)
+            outputs = hard_swish.HardSwish()(corners, training=training)
+        found.append(tape.gradient(outputs, corners))
+    np.testing.assert_allclose(*found, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("training", "size", "compiled"), [(True, 64, 1), (True, 63, 0), (False, 64, 0)]
+)
+def test_only_training_compiles_it_and_only_where_it_is_large(training, size, compiled):
+    layer = hard_swish.HardSwish()
+    step = tf.function(lambda images: layer(images, training=training))
+    images = tf.ones([size, 8, 8, 64])
+    operations = step.get_concrete_function(images).graph.get_operations()
+    calls = [op for op in operations if "PartitionedCall" in op.type]
+    assert sum(op.get_attr("_XlaMustCompile") for op in calls) == compiled

@@ -25,9 +25,25 @@ def stderr() -> Iterator[None]:
         os.close(saved)
 
 
+@contextlib.contextmanager
+def _without(name: str) -> Iterator[None]:
+    """A package that is imported nowhere inside; for one that others can do without.
+
+    Keras imports matplotlib, a third of a second, for pictures that none of ours are.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 def import_tensorflow() -> None:
     """Imports TensorFlow, which reports on the machine before it reads any setting."""
-    with stderr():
+    with stderr(), _without("matplotlib"):
         import tensorflow  # noqa: F401
     # Hints for authors of TensorFlow code, such as that a function was traced again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

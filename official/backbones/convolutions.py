@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from official.backbones import fields
-from official.layers import batch_norm, hard_swish
+from official.layers import batch_norm, depthwise, hard_swish
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "gelu")
 RELUS = ("relu", "relu6")
@@ -105,7 +105,7 @@ def depthwise_norm(
     """Adds depthwise convolution, norm and (unless None) activation."""
     extent = dilation * (kernel - 1) // 2
     features, mode = _padded(features, extent, stride, padding=padding, name=name)
-    features = keras.layers.DepthwiseConv2D(
+    features = depthwise.DepthwiseConv2D(
         kernel,
         strides=stride,
         dilation_rate=dilation,

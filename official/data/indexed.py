@@ -91,6 +91,7 @@ class IndexedDataset(base.Dataset):
         def fetch(position: int) -> list[Any]:
             return get(_index(len(records), seed, position))
 
+        @tf.autograph.experimental.do_not_convert
         def element(position: "tf.Tensor") -> base.Example:
             # Declared stateless: with deterministic ops switched on, tf.data would call
             # a stateful function for one example at a time.

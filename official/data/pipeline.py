@@ -355,6 +355,9 @@ def _mapped(
     """`examples.map`, in order; what a task refuses arrives as it was raised."""
     import tensorflow as tf
 
+    # Nothing of ours branches on a tensor, and rewriting the functions as if it did
+    # takes a second before the first step.
+    function = tf.autograph.experimental.do_not_convert(function)
     with errors.clear():
         return examples.map(
             function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True

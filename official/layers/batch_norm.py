@@ -1,5 +1,6 @@
 """Batch normalization that trains with TensorFlow's fused kernel."""
 
+import math
 from typing import Any
 
 import keras
@@ -72,15 +73,32 @@ class BatchNormalization(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        count = tf.cast(tf.size(inputs) // channels, tf.float32)
         # The kernel divides the squares by N - 1 (by 1 where N is 1), Keras by N.
-        variance = unbiased * (tf.maximum(count - 1.0, 1.0) / count)
+        if None in inputs.shape:
+            count = tf.cast(tf.size(inputs) // channels, tf.float32)
+            biased = tf.maximum(count - 1.0, 1.0) / count
+        else:
+            # As a number: five ops fewer in each norm of a network.
+            number = math.prod(inputs.shape[:3])
+            biased = max(number - 1, 1) / max(number, 1)
+        variance = unbiased * biased
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, variance)
         return tf.cast(outputs, self.compute_dtype)
 
     def _move(self, average: keras.Variable, value: Any) -> None:
-        average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        if _replicas() > 1:
+            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+            return
+        import tensorflow as tf
+
+        # average - (1 - momentum) * (average - value), in half as many ops.
+        held = tf.convert_to_tensor(average)
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=average.value.handle,
+            alpha=tf.constant(1.0 - self.momentum, held.dtype),
+            delta=held - tf.cast(value, held.dtype),
+        )
 
 
 def _replicas() -> int:

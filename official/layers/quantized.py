@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from official.layers import batch_norm, fake_quant, hard_swish
+from official.layers import batch_norm, depthwise, fake_quant, hard_swish
 
 
 class Fake:
@@ -72,15 +72,10 @@ class QuantizedDepthwiseConv2D(Kernel, keras.layers.DepthwiseConv2D):
         super().__init__(**settings)
         self.weight_bits = weight_bits
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         # Keras 3 has no seam for the kernel here.
-        outputs = keras.ops.depthwise_conv(
-            inputs,
-            self.rounded_weights(),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
+        outputs = depthwise.convolve(
+            inputs, self.rounded_weights(), layer=self, training=training
         )
         if self.use_bias:
             outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
@@ -208,7 +203,8 @@ class QuantizedHardSwish(_Gated, hard_swish.HardSwish):
         super().__init__(**settings)
         self.bits = bits
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        del training
         return inputs * self.rounded(self.gate(inputs), "gate")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from official.optim import clipping, rates, schedules
+from official.optim import clipping, fused, rates, schedules
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ class Optimizer(abc.ABC):
         )
         spared = [v for v in variables if not v.name.endswith("kernel")]
         optimizer.exclude_from_weight_decay(var_list=spared)
+        fused.fuse(optimizer)
         if self.clip_norm is not None:
             clipping.clip_over_replicas(optimizer)
         if any(factor != 1.0 for factor in factors):

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import keras
 from keras import ops
 
 from official.data import errors, pipeline
@@ -235,8 +236,13 @@ def _evaluator(
     guard: callbacks.Guard,
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
-    network = networks.build(experiment, training=False)
-    predictor = one_program.Predictor(network)
+
+    # Not before the first evaluation: the first step need not wait for it.
+    @functools.cache
+    def built() -> tuple[keras.Model, one_program.Predictor]:
+        network = networks.build(experiment, training=False)
+        return network, one_program.Predictor(network)
+
     batches = guard.watched(
         evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
     )
@@ -244,6 +250,7 @@ def _evaluator(
     strategy = strategies.connect(experiment.trainer.strategy)
 
     def evaluate(epoch: int) -> dict[str, float]:
+        network, predictor = built()
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
         weights |= checkpoints.averaged(model.optimizer)
         if reestimation is not None:
