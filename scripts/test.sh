@@ -18,4 +18,4 @@ fi
 ruff format --check .
 ruff check .
 mypy
-exec python -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile "$@"
+exec python -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile --no-loadscope-reorder "$@"

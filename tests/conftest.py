@@ -12,6 +12,26 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+# Files whose tests take longest, begun first: none is left for one worker at the end.
+LONGEST = (
+    "test_workers",
+    "test_mirrored",
+    "test_jax_training",
+    "test_experiments",
+    "test_training",
+    "test_backbone_conversion",
+    "test_detector_conversion",
+    "test_kmax_conversion",
+    "test_mobilenet_v4",
+    "test_targets",
+    "test_quantization_training",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: names.get(item.path.stem, len(names)))
+
 
 @pytest.fixture(scope="session")
 def root() -> pathlib.Path:

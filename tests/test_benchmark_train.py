@@ -94,13 +94,14 @@ def test_parts_add_up_to_the_step(script, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(step_parts, "PEAK_SIDE", 64)
     out = tmp_path / "train.json"
     flags = [
-        "--experiment=mnv3small_cls_imagenet",
+        "--experiment=mnv1_cls_imagenet",
         "--noise",
         "--rounds=1",
         "--steps=2",
     ]
     for setting in (
         "task.image_size = (32, 32)",
+        "task.backbone.width_multiplier = 0.25",
         "train.batch_size = 2",
         "task.augmentations = ()",
     ):
@@ -116,7 +117,7 @@ def test_parts_add_up_to_the_step(script, tmp_path, monkeypatch, capsys):
     # Each multiply-add once forward and twice backward, of a batch of two.
     per_second = 3 * 2 * parts["multiply_adds"] / (parts["step"] / 1e3)
     assert parts["share_of_peak"] == pytest.approx(per_second / parts["peak"])
-    assert "--experiment=mnv3small_cls_imagenet" in found["command"]
+    assert "--experiment=mnv1_cls_imagenet" in found["command"]
 
 
 def test_peers_want_a_square_image(script):

@@ -83,6 +83,7 @@ ALIKE = (
     "mnv2_det_coco",
     "mnv2_det_raccoon",
     "mnv2_det_voc",
+    "mnv3_det_coco",
     "mnv3_panoptic_ade20k",
     "mnv3_panoptic_cityscapes",
     "mnv3_panoptic_folder",
@@ -101,7 +102,7 @@ STEPPED = [
     name
     for name in NAMES
     if (not name.endswith("_qat") and name not in ALIKE)
-    or name in ("mnv2_det_folder_qat", "mnv3small_panoptic_synthetic_qat")
+    or name == "mnv2_det_folder_qat"
 ]
 
 
@@ -110,7 +111,7 @@ STEPPED = [
 EXPORTED = (
     "mnv2_cls_folder",
     "mnv3small_seg_camvid",
-    "mnv3_det_coco",
+    "mnv2_det_folder",
     "mnv3small_panoptic_synthetic",
 )
 

@@ -169,9 +169,7 @@ def test_a_faulty_table_is_refused(tmp_path, table, message):
 
 def test_missing_files_and_folders_are_named(tmp_path):
     _folder(tmp_path)
-    assert "val.csv does not exist (dataset.data_dir, dataset.table" in _error(
-        tmp_path, "val"
-    )
+    assert "train.csv?) (dataset.data_dir, dataset.table" in _error(tmp_path, "val")
     assert "none does not exist" in _error(tmp_path / "none")
     assert "photos does not exist; set dataset.images" in _error(
         tmp_path, images="photos"
