@@ -15,12 +15,10 @@ is a Python that can import them. The last line is JSON, which --out keeps.
 
 import argparse
 import dataclasses
-import datetime
 import gc
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,6 +26,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import circumstances
 import peer_inputs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -191,37 +190,12 @@ def run(given: argparse.Namespace, folder: pathlib.Path) -> dict[str, Any]:
         "stages": {name: _median(found) for name, found in speeds.items()},
         "whole": speeds["batch"],
         "peers": peers,
-        **_where(),
+        **circumstances.now(),
     }
 
 
 def _median(found: list[Speed]) -> Speed:
     return {key: statistics.median(one[key] for one in found) for key in found[0]}
-
-
-def _where() -> dict[str, Any]:
-    """What the figures depend on besides."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "commit": commit,
-        "date": datetime.date.today().isoformat(),
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    file = pathlib.Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return names[0].strip() if names else platform.processor() or platform.machine()
 
 
 def show(found: dict[str, Any]) -> None:

@@ -15,16 +15,13 @@ thread: the figures that others on the machine disturb least. The last line is J
 
 import argparse
 import dataclasses
-import datetime
 import json
-import os
 import pathlib
-import platform
 import statistics
-import subprocess
 import sys
 from typing import Any
 
+import circumstances
 import peer_steps
 import step_parts
 import steps_on_request
@@ -223,32 +220,6 @@ def show_parts(parts: step_parts.Parts) -> None:
     )
 
 
-def circumstances() -> dict[str, Any]:
-    """What a figure depends on besides its command."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "command": " ".join(["scripts/benchmark.py train", *sys.argv[1:]]),
-        "commit": commit,
-        "date": datetime.date.today().isoformat(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "processor": _processor(),
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    file = pathlib.Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    named = [line for line in lines if line.startswith("model name")]
-    return named[0].partition(":")[2].strip() if named else platform.processor()
-
-
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         prog="benchmark_train.py",
@@ -276,7 +247,10 @@ def main() -> None:
     if given.serve:
         serve_ours(given)
         return
-    result: dict[str, Any] = circumstances()
+    result: dict[str, Any] = {
+        "command": " ".join(["scripts/benchmark.py train", *sys.argv[1:]]),
+        **circumstances.now(),
+    }
     if given.peers:
         result["contest"] = compete(given)
         show_contest(result["contest"])

@@ -15,10 +15,11 @@ import argparse
 import datetime
 import json
 import pathlib
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+import circumstances
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -66,7 +67,6 @@ PRECISIONS = ("float32", "int8")
 def store(given: argparse.Namespace) -> pathlib.Path:
     """Writes the file of a run."""
     from official import experiment as experiment_lib
-    from tflite_export import model_card
 
     run_dir = pathlib.Path(given.add)
     name, _ = experiment_lib.load_run(run_dir)
@@ -97,21 +97,14 @@ def store(given: argparse.Namespace) -> pathlib.Path:
         "files": files,
         "minutes": given.minutes,
         "command": given.command or f"python train.py --experiment={name}",
-        "commit": given.commit or _commit(),
-        "hardware": model_card.processor(),
+        "commit": given.commit or circumstances.commit(),
+        "hardware": circumstances.processor(),
         "date": datetime.datetime.fromtimestamp(written).date().isoformat(),
     }
     path = STORED / f"{given.name or name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def renewed(text: str) -> str:
