@@ -1,9 +1,10 @@
 """The ways a command can end, and the exit status of each."""
 
+import contextlib
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 
@@ -77,6 +78,27 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
         line = f"unexpected {type(error).__name__}: {message} (--debug shows more)"
         return _report(line, 1, debug)
     return 0
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Lets what must not be cut short come to its end; for the main thread.
+
+    Signals that interrupt are passed over meanwhile, one that has come is not raised
+    again.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    numbers = (*SIGNALS, signal.SIGALRM)
+    previous = {number: signal.signal(number, _pass_over) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _pass_over(number: int, frame: Any) -> None:
+    del number, frame
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -4,6 +4,7 @@ Elsewhere is any address that `fsspec` knows: "gs://bucket/run", "s3://bucket/ru
 "sftp://host/run" (https://filesystem-spec.readthedocs.io).
 """
 
+import atexit
 import contextlib
 import logging
 import pathlib
@@ -48,13 +49,29 @@ def kept(address: str) -> Iterator[pathlib.Path]:
     folder = _Remote.of(address)
     name = address.rstrip("/").rpartition("/")[2] or "run"
     local = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}."))
-    with folder.clear("read"):
-        folder.fetch(local)
+    try:
+        with folder.clear("read"):
+            folder.fetch(local)
+    except BaseException:
+        shutil.rmtree(local)
+        raise
     sender = _Sender(folder, local)
     sender.start()
     try:
         yield local
-    finally:
+    except BaseException:
+        # Why it ended is what to tell; what could not be sent is told besides.
+        try:
+            _finish(sender, folder, local)
+        except failures.RunError as error:
+            logging.getLogger(__name__).warning("%s", error)
+        raise
+    _finish(sender, folder, local)
+
+
+def _finish(sender: "_Sender", folder: "_Remote", local: pathlib.Path) -> None:
+    """Sends the rest, whatever signals come, and deletes the copy if that succeeds."""
+    with failures.signals_held():
         sender.stop()
         with folder.clear(f"written; all of it is in {local}"):
             sender.send()
@@ -71,6 +88,7 @@ def downloaded(address: str) -> pathlib.Path:
     """
     remote = _Remote.of(address)
     local = pathlib.Path(tempfile.mkdtemp(prefix="download."))
+    atexit.register(shutil.rmtree, local, ignore_errors=True)
     with remote.clear("read"):
         if remote.system.isfile(remote.root):
             local /= remote.root.rpartition("/")[2]
@@ -153,8 +171,12 @@ class _Sender:
         # Oldest first: of the files of a checkpoint the newest is there last.
         for within in sorted(now, key=lambda name: now[name][0]):
             if self._sent.get(within) != now[within]:
-                with contextlib.suppress(FileNotFoundError):  # replaced meanwhile
+                try:
                     self._remote.put(self._local / within, within)
+                except FileNotFoundError:
+                    if (self._local / within).exists():
+                        raise  # what is missing is elsewhere
+                    continue  # replaced meanwhile
                 self._sent[within] = now[within]
         for within in self._sent.keys() - now.keys():
             self._remote.delete(within)

@@ -147,6 +147,8 @@ def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:
     start = pathlib.Path(experiment.init_from or "").expanduser()
     if experiment.quantization is None or not experiment.init_from:
         return
+    if start.suffix == ".npz":  # runs/NAME/checkpoints/best.npz
+        start = start.parent.parent
     if not (start / experiment_lib.CONFIG).is_file():
         return
     _, theirs = experiment_lib.load_run(start)

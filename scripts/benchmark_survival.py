@@ -157,11 +157,12 @@ def main() -> None:
         flush=True,
     )
     # So that all ends, on average, fall on one training.
-    longest = 2 * (seconds - training + training / max(given.kills, 1))
+    longest = min(2 * (seconds - training + training / max(given.kills, 1)), seconds)
     shutil.rmtree(broken, ignore_errors=True)
     moments = random.Random(given.seed)
     lives: list[Life] = []
-    while len(lives) < given.kills:
+    # A run that finished before its end came is no end.
+    while sum(each.status != 0 for each in lives) < given.kills:
         wait = moments.uniform(0, longest)
         found = live(command(given, broken), broken, wait, sent)
         before = max((each.step for each in lives), default=0)

@@ -43,8 +43,8 @@ def compare(given: argparse.Namespace) -> None:
     comparison.show(found)
     picture = given.picture or given.folder / "comparison.png"
     groups = comparison.grouped(found.entries)
-    for group, entries in groups.items():
-        end = f"_{group.metric}_{group.images}" if len(groups) > 1 else ""
+    for number, (group, entries) in enumerate(groups.items(), start=1):
+        end = f"_{number}_{group.metric}" if len(groups) > 1 else ""
         path = picture.with_name(f"{picture.stem}{end}{picture.suffix or '.png'}")
         comparison.scatter(entries, path)
         print(path)

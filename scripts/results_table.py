@@ -2,11 +2,11 @@ r"""The README's table of results, from stored result files.
 
     python scripts/results_table.py
     python scripts/results_table.py --add=runs/NAME --data="five flowers, 550 / 160" \
-        --start=ImageNet --minutes=5 [--commit=COMMIT]
+        --start=ImageNet --minutes=5 --command="python train.py ..." [--commit=COMMIT]
 
 The first form writes the table between the two marks of README.md; `--check` only says
 whether it is as it would be written. The second stores a finished run of the folder as
-`docs/results/runs/EXPERIMENT.json`, with the command, the commit of the project (given,
+`docs/results/trainings/EXPERIMENT.json`, with the command, the commit of the project (given,
 or the present one), the hardware of this machine and the date of the run, and then does
 the same. Exit status 1 where `--check` finds a difference.
 """
@@ -24,7 +24,7 @@ import circumstances
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-STORED = ROOT / "docs" / "results" / "runs"
+STORED = ROOT / "docs" / "results" / "trainings"
 README = ROOT / "README.md"
 BEGIN = "<!-- results: written by scripts/results_table.py -->"
 END = "<!-- end of results -->"
@@ -53,6 +53,8 @@ def _rows(one: dict[str, Any]) -> Iterator[str]:
     files = one["files"]
     values = [one["keras"], *(files.get(n, {}).get("value") for n in PRECISIONS)]
     cells = ["-" if value is None else f"{100 * value:.1f} %" for value in values]
+    if files.get("int8", {}).get("gate") == "failed":
+        cells[-1] += " (outside its gate)"
     size = files.get("int8", {}).get("size_bytes")
     yield (
         f"| `{one['experiment']}`, from {one['start']} | {one['data']} | "
@@ -96,7 +98,7 @@ def store(given: argparse.Namespace) -> pathlib.Path:
         "keras": keras,
         "files": files,
         "minutes": given.minutes,
-        "command": given.command or f"python train.py --experiment={name}",
+        "command": given.command,
         "commit": given.commit or circumstances.commit(),
         "hardware": circumstances.processor(),
         "date": datetime.datetime.fromtimestamp(written).date().isoformat(),
@@ -134,6 +136,8 @@ def main() -> int:
     add("--command")
     given = parser.parse_args()
     if given.add:
+        if not given.command:
+            parser.error("--command is missing: what the run was started with")
         print(store(given))
     text = README.read_text()
     if given.check:

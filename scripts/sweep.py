@@ -19,6 +19,7 @@ import argparse
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 from typing import NamedTuple
@@ -45,26 +46,40 @@ def jobs(given: argparse.Namespace) -> list[Job]:
             settings = [part.strip() for part in varied.split(";") if part.strip()]
             name = "_".join([experiment, *map(_short, settings)])
             job = Job(experiment, (*given.set, *settings), given.out / name)
-            found.setdefault(job.run_dir, job)
+            other = found.setdefault(job.run_dir, job)
+            if other != job:
+                sys.exit(
+                    f"error: {'; '.join(job.settings)} and {'; '.join(other.settings)} "
+                    f"would both be in {job.run_dir}: sweep them with another --out"
+                )
     return list(found.values())
 
 
 def _short(setting: str) -> str:
     """A binding as a part of a folder's name: "MobileNetV2(width_multiplier=0.5)"."""
-    field, _, value = setting.partition("=")
-    value = value.strip().lstrip("@").removesuffix("()")
-    name = value if setting.partition("=")[2].strip().startswith("@") else ""
-    name = name or f"{field.strip().rpartition('.')[2]}={value}"
+    field, _, value = (part.strip() for part in setting.partition("="))
+    if field == "task.backbone" and value.startswith("@"):
+        name = value.lstrip("@").removesuffix("()")
+    else:
+        name = f"{'.'.join(field.split('.')[-2:])}={value}"
     return re.sub(r"[^\w.,=()-]+", "", name.replace("'", ""))
 
 
 def is_finished(job: Job) -> bool:
-    """Whether the files of a run are there and are of its last weights."""
-    result, report = (job.run_dir / n for n in ("result.json", "export/report.json"))
-    if not (result.exists() and report.exists()):
-        return False
-    weights = [json.loads(path.read_text())["weights"] for path in (result, report)]
-    return weights[0] == weights[1]
+    """Whether a run of the same settings is there, with files of its last weights."""
+    from official import experiment as experiment_lib
+    from official import failures
+
+    try:
+        name, done = experiment_lib.load_run(job.run_dir)
+        wanted = experiment_lib.load(job.experiment, settings=job.settings)
+        weights = {
+            json.loads((job.run_dir / file).read_text())["weights"]
+            for file in ("result.json", "export/report.json")
+        }
+    except (failures.Failure, OSError, ValueError, KeyError):
+        return False  # `train.py` says what is wrong
+    return (name, done) == (job.experiment, wanted) and len(weights) == 1
 
 
 def train(job: Job) -> int:
@@ -74,7 +89,24 @@ def train(job: Job) -> int:
         *(sys.executable, str(ROOT / "train.py")),
         *(f"--experiment={job.experiment}", f"--run_dir={job.run_dir}", *settings),
     ]
-    return subprocess.run(command, check=False).returncode
+    process = subprocess.Popen(command)
+    # A signal of the terminal reaches both: the training ends when it has saved.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {
+        number: signal.signal(number, lambda n, _: _hand_on(process, n))
+        for number in numbers
+    }
+    try:
+        return process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _hand_on(process: subprocess.Popen, number: int) -> None:
+    """SIGINT has come to the training, too, from the terminal."""
+    if number != signal.SIGINT:
+        process.send_signal(number)
 
 
 def parser() -> argparse.ArgumentParser:

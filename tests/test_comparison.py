@@ -9,8 +9,10 @@ import sys
 import pytest
 from PIL import Image
 
-from official import failures
+from official import experiment, failures
 from official.report import comparison
+
+CLASSES = ("cat", "dog")
 
 
 def _run(folder, name, *rows, metric="top1", images=20):
@@ -20,6 +22,7 @@ def _run(folder, name, *rows, metric="top1", images=20):
         "metric": metric,
         "split": "val",
         "examples": images,
+        "classes": ["cat", "dog"],
         "rows": [
             {"name": "Keras", "metrics": {metric: 0.9}},
             *(
@@ -57,8 +60,8 @@ def folder(tmp_path):
 def test_files_are_grouped_sorted_and_the_front_is_found(folder):
     found = comparison.find(folder)
     groups = comparison.grouped(found.entries)
-    assert list(groups) == [("top1", "val", 20), ("ap", "val", 20)]
-    entries = groups[comparison.Group("top1", "val", 20)]
+    assert list(groups) == [("top1", "val", 20, CLASSES), ("ap", "val", 20, CLASSES)]
+    entries = groups[comparison.Group("top1", "val", 20, CLASSES)]
     assert [(e.run, e.file) for e in entries] == [
         ("large", "int8"),
         ("deep/small", "int8"),
@@ -73,7 +76,9 @@ def test_files_are_grouped_sorted_and_the_front_is_found(folder):
 
 
 def test_equal_files_are_both_on_the_front_and_unknown_values_on_none():
-    entry = comparison.Entry("a", "int8", "ap", 0.5, 1, 1.0, "passed", ("val", 1))
+    entry = comparison.Entry(
+        "a", "int8", "ap", 0.5, 1, 1.0, "passed", ("val", 1, CLASSES)
+    )
     same = entry._replace(run="b")
     unknown = entry._replace(run="c", value=None, latency=0.1)
     assert comparison.front([entry, same, unknown], "latency") == {entry, same}
@@ -101,7 +106,7 @@ def test_the_command_prints_tables_and_draws(folder, root: pathlib.Path):
         for line in lines
     )
     assert "without files: unexported" in lines
-    for name in ("comparison_top1_20.png", "comparison_ap_20.png"):
+    for name in ("comparison_1_top1.png", "comparison_2_ap.png"):
         assert Image.open(folder / name).width > 1000
 
 
@@ -141,7 +146,8 @@ def test_a_sweep_has_a_folder_for_each_variant(sweep):
 
 
 def test_what_is_finished_is_not_trained_again(sweep, tmp_path):
-    job = sweep["Job"]("x", (), tmp_path)
+    job = sweep["Job"]("mnv2_cls_folder", ("seed = 1",), tmp_path)
+    _write_config(tmp_path)
     assert not sweep["is_finished"](job)
     (tmp_path / "export").mkdir()
     (tmp_path / "result.json").write_text('{"weights": "b"}')
@@ -149,3 +155,22 @@ def test_what_is_finished_is_not_trained_again(sweep, tmp_path):
     assert not sweep["is_finished"](job)
     (tmp_path / "export/report.json").write_text('{"weights": "b"}')
     assert sweep["is_finished"](job)
+    assert not sweep["is_finished"](job._replace(settings=("seed = 2",)))
+    (tmp_path / "result.json").write_text("{")
+    assert not sweep["is_finished"](job)
+
+
+def _write_config(run_dir):
+    given = experiment.load("mnv2_cls_folder", settings=["seed = 1"])
+    text = experiment.dump(given, "mnv2_cls_folder")
+    (run_dir / experiment.CONFIG).write_text(text)
+
+
+def test_two_variants_of_one_name_are_refused(sweep):
+    vary = [f"--vary=a.b.{field} = 8" for field in ("c.d", "c.d")]
+    same = sweep["parser"]().parse_args(["--out=x", "--experiment=e", *vary])
+    assert len(sweep["jobs"](same)) == 1
+    vary = [f"--vary={field}.c.d = 8" for field in ("a", "b")]
+    other = sweep["parser"]().parse_args(["--out=x", "--experiment=e", *vary])
+    with pytest.raises(SystemExit, match=r"would both be in x/e_c\.d=8"):
+        sweep["jobs"](other)

@@ -1,6 +1,8 @@
 """Run folders that lie elsewhere."""
 
+import os
 import pathlib
+import signal
 import time
 
 import fsspec
@@ -79,6 +81,41 @@ def test_an_address_that_does_not_answer_loses_nothing(elsewhere, monkeypatch):
         work()
     local = pathlib.Path(str(caught.value).split("all of it is in ")[1].split()[0])
     assert (local / "last").read_text() == "x"
+
+
+def test_a_bucket_that_is_not_there_is_no_file_that_was_replaced(
+    elsewhere, monkeypatch
+):
+    def fail(*_):
+        raise FileNotFoundError("bucket does not exist")
+
+    def work(error=None):
+        with mirror.kept("memory://bucket/run") as local:
+            (local / "last").write_text("x")
+            monkeypatch.setattr(type(elsewhere), "put_file", fail)
+            if error:
+                raise error
+
+    elsewhere.pipe("/bucket/other", b"")
+    with pytest.raises(failures.RunError, match="could not be written; all of it is"):
+        work()
+    # Why it ended stays what is told.
+    with pytest.raises(failures.Interrupted, match="asked to"):
+        work(failures.Interrupted("asked to"))
+
+
+def test_a_signal_does_not_cut_the_end_short(elsewhere, monkeypatch):
+    put = type(elsewhere).put_file
+
+    def slow(*arguments, **settings):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return put(*arguments, **settings)
+
+    monkeypatch.setattr(type(elsewhere), "put_file", slow)
+    with mirror.kept("memory://bucket/run") as local:
+        for name in ("one", "two"):
+            (local / name).write_text("x")
+    assert _names(elsewhere) == ["one", "two"]
 
 
 def test_addresses_of_no_known_kind_are_refused_in_a_line():

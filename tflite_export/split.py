@@ -116,8 +116,9 @@ def paths(model: pathlib.Path, folder: pathlib.Path) -> tuple[pathlib.Path, ...]
 def whole_of(path: pathlib.Path) -> pathlib.Path | None:
     """What a file is a part of, if that lies beside it."""
     for part in _PARTS:
-        whole = path.with_name(f"{path.stem.removesuffix(f'_{part}')}.tflite")
-        if whole != path and whole.is_file():
+        stem = path.stem.removesuffix(f"_{part}")
+        whole = path.with_name(f"{stem}.tflite")
+        if stem != path.stem and whole.is_file():
             return whole
     return None
 

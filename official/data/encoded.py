@@ -30,16 +30,13 @@ class Encoded:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """That of `decode()`, which is called only where the file is an odd one.
+        """That of `decode()`, read from the file's header.
 
         Raises:
             failures.DataError: As `decoding.image`.
         """
-        if self._plain is None:
-            height, width = self._decoded.shape[:2]
-        else:
-            height, width = self._plain.height, self._plain.width
-        return height, width, 3
+        header = self._plain or decoding.header_of_bytes(self.data, name=self.name)
+        return header.height, header.width, 3
 
     def decode(self) -> np.ndarray:
         """uint8 `[H, W, 3]`, as `decoding.image`.

@@ -48,7 +48,7 @@ def write(
             f"--shards={shards}: want 1 to {len(records)}, the number of examples"
         )
     _require_alike(dataset, folder, but=split)
-    source = _digest((dataset, split, len(records), shards))
+    source = _digest((dataset, split, tuple(records), shards))
     bounds = [len(records) * number // shards for number in range(shards + 1)]
     files = [folder / record_index.name(split, k, shards) for k in range(shards)]
     found = {file: record_index.kept(file, source) for file in files}

@@ -24,7 +24,7 @@ class Entry(NamedTuple):
         size: Bytes.
         latency: Milliseconds, the median of one thread.
         gate: "passed" or "failed".
-        judged_on: Split, and number of images.
+        judged_on: Split, number of images, names of the classes.
     """
 
     run: str
@@ -34,15 +34,16 @@ class Entry(NamedTuple):
     size: int
     latency: float
     gate: str
-    judged_on: tuple[str, int]
+    judged_on: tuple[str, int, tuple[str, ...]]
 
 
 class Group(NamedTuple):
-    """Of files judged by one metric on as many images of one split."""
+    """Of files judged by one metric on as many images of one split, same classes."""
 
     metric: str
     split: str
     images: int
+    classes: tuple[str, ...]
 
 
 class Found(NamedTuple):
@@ -189,7 +190,11 @@ def _entries(content: dict, run: str) -> Iterable[Entry]:
                 size=int(row["size_bytes"]),
                 latency=float(row["latency_ms"]),
                 gate=row["gate"],
-                judged_on=(str(content["split"]), int(content["examples"])),
+                judged_on=(
+                    str(content["split"]),
+                    int(content["examples"]),
+                    tuple(content["classes"]),
+                ),
             )
 
 

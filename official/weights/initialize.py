@@ -72,7 +72,7 @@ def initialize(
     return dataclasses.replace(
         result,
         source=item.name if item else result.source,
-        provenance=_provenance(item, file),
+        provenance=_provenance(item, file) | _elsewhere(init_from),
         warnings=warnings,
     )
 
@@ -122,6 +122,13 @@ def _file(path: pathlib.Path) -> pathlib.Path:
             f"with {', '.join(f'{source}:' for source in publishers_base.SOURCES)}"
         )
     return path
+
+
+def _elsewhere(init_from: str) -> dict[str, str]:
+    """Where a file was, of which a copy was read."""
+    if not mirror.is_remote(init_from):
+        return {}
+    return {"source": init_from, "file": init_from}
 
 
 def _provenance(
