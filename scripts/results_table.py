@@ -6,9 +6,9 @@ r"""The README's table of results, from stored result files.
 
 The first form writes the table between the two marks of README.md; `--check` only says
 whether it is as it would be written. The second stores a finished run of the folder as
-`docs/results/trainings/EXPERIMENT.json`, with the command, the commit of the project (given,
-or the present one), the hardware of this machine and the date of the run, and then does
-the same. Exit status 1 where `--check` finds a difference.
+`docs/results/trainings/EXPERIMENT.json`, with the command, the commit of the project
+(given, or the present one), the hardware of this machine and the date of the run, and
+then does the same. Exit status 1 where `--check` finds a difference.
 """
 
 import argparse
