@@ -58,21 +58,11 @@ def _kernel(optimizer: Any) -> Callable[..., Any] | None:
 
 
 def _adam(optimizer: Any) -> Callable[..., Any]:
-    settings = _once_a_step(optimizer, lambda: _of_adam(optimizer))
-
-    def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
-        import tensorflow as tf
-
-        tf.raw_ops.ResourceApplyAdam(
-            var=handle,
-            m=_handle(optimizer._momentums[place]),
-            v=_handle(optimizer._velocities[place]),
-            lr=learning_rate,
-            grad=gradient,
-            **settings(),
-        )
-
-    return update
+    return _updates(
+        "ResourceApplyAdam",
+        _once_a_step(optimizer, lambda: _of_adam(optimizer)),
+        lambda: {"m": optimizer._momentums, "v": optimizer._velocities},
+    )
 
 
 def _of_adam(optimizer: Any) -> dict[str, Any]:
@@ -92,36 +82,50 @@ def _of_adam(optimizer: Any) -> dict[str, Any]:
 
 def _rms_prop(optimizer: Any) -> Callable[..., Any]:
     names = ("rho", "momentum", "epsilon")
-    settings = _once_a_step(optimizer, lambda: _constants(optimizer, names))
-
-    def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
-        import tensorflow as tf
-
-        tf.raw_ops.ResourceApplyRMSProp(
-            var=handle,
-            ms=_handle(optimizer._velocities[place]),
-            mom=_handle(optimizer._momentums[place]),
-            lr=learning_rate,
-            grad=gradient,
-            **settings(),
-        )
-
-    return update
+    return _updates(
+        "ResourceApplyRMSProp",
+        _once_a_step(optimizer, lambda: _constants(optimizer, names)),
+        lambda: {"ms": optimizer._velocities, "mom": optimizer._momentums},
+    )
 
 
 def _momentum(optimizer: Any) -> Callable[..., Any]:
-    settings = _once_a_step(optimizer, lambda: _constants(optimizer, ("momentum",)))
+    return _updates(
+        "ResourceApplyKerasMomentum",
+        _once_a_step(optimizer, lambda: _constants(optimizer, ("momentum",))),
+        lambda: {"accum": optimizer.momentums},
+        use_nesterov=optimizer.nesterov,
+    )
+
+
+def _updates(
+    kernel: str,
+    settings: Callable[[], dict[str, Any]],
+    slots: Callable[[], dict[str, Any]],
+    **fixed: bool,
+) -> Callable[..., Any]:
+    """An update by a kernel of TensorFlow.
+
+    Args:
+        kernel: Its name in `tf.raw_ops`.
+        settings: What all weights share.
+        slots: What the optimizer keeps of each weight, by the kernel's names; there
+            once the optimizer is built.
+        fixed: Attributes of the kernel.
+    """
+    import tensorflow as tf
+
+    apply = getattr(tf.raw_ops, kernel)
 
     def update(handle: Any, place: int, gradient: Any, learning_rate: Any) -> None:
-        import tensorflow as tf
-
-        tf.raw_ops.ResourceApplyKerasMomentum(
+        kept = {name: _handle(held[place]) for name, held in slots().items()}
+        apply(
             var=handle,
-            accum=_handle(optimizer.momentums[place]),
             lr=learning_rate,
             grad=gradient,
-            use_nesterov=optimizer.nesterov,
+            **kept,
             **settings(),
+            **fixed,
         )
 
     return update
