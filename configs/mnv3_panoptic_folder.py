@@ -47,5 +47,4 @@ def experiment() -> Experiment:
         ),
         dataset=PanopticFolder(data_dir="data"),
         fine_tuning=FineTuning(),  # the command above starts from nothing
-        export=dataclasses.replace(parent.export, max_drop_int8=1.0),
     )
