@@ -4,9 +4,10 @@
         [--experiment=NAME] [--set BINDING ...] [--out=runs/survival]
 
 Trains an experiment twice, all else alike: undisturbed, and ended by a signal at random
-moments, from the first import to the export, and started anew each time. After each end
-every checkpoint must be whole, and the last not older than it was. In the end both
-runs must hold the same weights, moving averages and optimizer's state, to the bit.
+moments, from the first import on, and started anew each time. After each end every
+checkpoint must be whole, and the last not older than it was. In the end both runs must
+hold the same weights, moving averages and optimizer's state, to the bit. A run that
+finishes before it was ended as often as asked is compared and started afresh.
 SIGTERM must further end the program with exit status 4 (or by the signal itself while
 it imports); how long that took is printed. Exit status 1 where something was lost.
 """
@@ -14,6 +15,8 @@ it imports); how long that took is printed. Exit status 1 where something was lo
 import argparse
 import csv
 import dataclasses
+import json
+import math
 import pathlib
 import random
 import shutil
@@ -102,11 +105,27 @@ def step(run_dir: pathlib.Path) -> int:
     return checkpoints.state(last).step if last.exists() else 0
 
 
-def _training_seconds(run_dir: pathlib.Path) -> float:
-    """Of all epochs but the first, which holds the compilation."""
+def durations(run_dir: pathlib.Path, begun: float) -> dict[str, float]:
+    """Of a finished run: to the end of its first epoch, and in the other epochs, s.
+
+    Args:
+        begun: When the program was started, as `time.time`.
+    """
     with open(run_dir / "metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return sum(float(row["seconds"]) for row in rows[1:])
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    imports = (run_dir / "config.gin").stat().st_mtime - begun
+    return {"start": imports + seconds[0], "training": sum(seconds[1:])}
+
+
+def longest_wait(kills: int, *, start: float, training: float) -> float:
+    """Of moments drawn from 0 on, so that as many ends fall on one training.
+
+    A life that ends at a moment w > start brings the training w - start further, which
+    is (longest - start)^2 / (2 longest) on average. Three quarters of the training are
+    meant to pass so: moments are random, and the checkpoint's are between them.
+    """
+    gain = 0.75 * training / max(kills, 1)
+    return start + gain + math.sqrt(gain * (gain + 2 * start))
 
 
 def difference(one: pathlib.Path, two: pathlib.Path) -> str:
@@ -146,21 +165,22 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     whole, broken = out / "undisturbed", out / f"ended_by_{given.signal}"
     if not (whole / "result.json").exists():
+        begun = time.time()
         found = live(command(given, whole), whole, 24 * 3600, sent)
         if found.status:
             sys.exit(f"the undisturbed run failed: {whole.with_suffix('.log')}")
-        (out / "seconds").write_text(f"{found.seconds} {_training_seconds(whole)}")
-    seconds, training = map(float, (out / "seconds").read_text().split())
+        (out / "durations.json").write_text(json.dumps(durations(whole, begun)))
+    taken = json.loads((out / "durations.json").read_text())
     print(
-        f"undisturbed: {seconds:.0f} s, {training:.0f} s of them in all epochs but the "
-        f"first; step {step(whole)}",
+        f"undisturbed: {taken['start']:.0f} s to the end of the first epoch, "
+        f"{taken['training']:.0f} s in the others; step {step(whole)}",
         flush=True,
     )
-    # So that all ends, on average, fall on one training.
-    longest = min(2 * (seconds - training + training / max(given.kills, 1)), seconds)
+    longest = longest_wait(given.kills, **taken)
     shutil.rmtree(broken, ignore_errors=True)
     moments = random.Random(given.seed)
     lives: list[Life] = []
+    trainings = 1
     # A run that finished before its end came is no end.
     while sum(each.status != 0 for each in lives) < given.kills:
         wait = moments.uniform(0, longest)
@@ -188,6 +208,7 @@ def main() -> None:
             if reason:
                 sys.exit(f"the weights differ: {reason}")
             print("finished, equal to the bit; starting afresh", flush=True)
+            trainings += 1
             shutil.rmtree(broken)
             lives = [dataclasses.replace(each, step=0) for each in lives]
     last = live(command(given, broken), broken, 24 * 3600, sent)
@@ -198,8 +219,8 @@ def main() -> None:
         sys.exit(f"the weights differ: {reason}")
     ended = [each for each in lives if each.status]
     print(
-        f"{len(ended)} ends by SIG{given.signal}; then finished: weights, averages and "
-        "optimizer equal to the bit; no checkpoint lost"
+        f"{len(ended)} ends by SIG{given.signal} over {trainings} trainings, each "
+        "finished: weights, averages and optimizer equal to the bit; none lost"
     )
     if given.signal == "TERM" and ended:
         seconds_to_end = [each.ending for each in ended]
