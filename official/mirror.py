@@ -9,10 +9,11 @@ import contextlib
 import logging
 import pathlib
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import fsspec
 
@@ -39,7 +40,7 @@ def kept(address: str) -> Iterator[pathlib.Path]:
     At the end, however it comes, all is sent and the copy is deleted. Files arrive
     there whole, under another name first; what is deleted here is deleted there. What
     was not touched is not sent, so of several hosts those that write nothing may do the
-    same.
+    same. What is printed meanwhile, and why the block ends, names files by the address.
 
     Raises:
         RequestError: If the address is of no known kind, or a package is missing.
@@ -57,9 +58,16 @@ def kept(address: str) -> Iterator[pathlib.Path]:
         raise
     sender = _Sender(folder, local)
     sender.start()
+    named = f"{local}", address.rstrip("/")
     try:
-        yield local
-    except BaseException:
+        with (
+            contextlib.redirect_stdout(_Naming(sys.stdout, *named)),
+            contextlib.redirect_stderr(_Naming(sys.stderr, *named)),
+        ):
+            yield local
+    except BaseException as error:
+        if isinstance(error, failures.Failure):
+            error.args = (str(error).replace(*named),)
         # Why it ended is what to tell; what could not be sent is told besides.
         try:
             _finish(sender, folder, local)
@@ -75,6 +83,7 @@ def _finish(sender: "_Sender", folder: "_Remote", local: pathlib.Path) -> None:
         sender.stop()
         with folder.clear(f"written; all of it is in {local}"):
             sender.send()
+            sender.sweep()
         shutil.rmtree(local)
 
 
@@ -96,6 +105,20 @@ def downloaded(address: str) -> pathlib.Path:
         elif not remote.fetch(local):
             raise failures.RequestError(f"{address} does not exist")
     return local
+
+
+class _Naming:
+    """A stream in which a folder has another name."""
+
+    def __init__(self, stream: TextIO, folder: str, name: str):
+        self._stream, self._folder, self._name = stream, folder, name
+
+    def write(self, text: str) -> int:
+        self._stream.write(text.replace(self._folder, self._name))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Remote:
@@ -145,6 +168,14 @@ class _Remote:
         self.system.put_file(str(file), f"{path}{_PART}")
         self.system.mv(f"{path}{_PART}", path)
 
+    def parts(self) -> list[str]:
+        """What processes that were killed have left half sent, within the folder."""
+        self.system.invalidate_cache()
+        if not self.system.isdir(self.root):
+            return []
+        paths = (str(path)[len(self.root) :] for path in self.system.find(self.root))
+        return [path.lstrip("/") for path in paths if path.endswith(_PART)]
+
     def delete(self, within: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self.system.rm_file(f"{self.root}/{within}")
@@ -156,6 +187,7 @@ class _Sender:
     def __init__(self, remote: _Remote, local: pathlib.Path):
         self._remote, self._local = remote, local
         self._sent = _state(local)
+        self._wrote = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -178,9 +210,16 @@ class _Sender:
                         raise  # what is missing is elsewhere
                     continue  # replaced meanwhile
                 self._sent[within] = now[within]
+                self._wrote = True
         for within in self._sent.keys() - now.keys():
             self._remote.delete(within)
             del self._sent[within]
+
+    def sweep(self) -> None:
+        """Deletes what is half sent, if this host is the one that writes there."""
+        if self._wrote:
+            for within in self._remote.parts():
+                self._remote.delete(within)
 
     def _watch(self) -> None:
         told = False

@@ -3,12 +3,14 @@
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import fsspec
 import pytest
 
 from official import failures, mirror
+from official.report import terminal
 
 
 @pytest.fixture
@@ -56,6 +58,32 @@ def test_it_is_sent_while_the_program_runs_and_when_it_fails(elsewhere, monkeypa
     with pytest.raises(failures.Interrupted):
         work()
     assert _names(elsewhere) == ["first", "second"]
+
+
+def test_files_are_named_by_the_address(elsewhere, capsys):
+    def work():
+        with mirror.kept("memory://bucket/run/") as local:
+            terminal.console.print(f"see {local}/report.html")
+            print(local / "x", file=sys.stderr)
+            raise failures.RunError(f"{local}/metrics.csv is damaged")
+
+    elsewhere.pipe("/bucket/other", b"")
+    with pytest.raises(failures.RunError, match=r"^memory://bucket/run/metrics.csv is"):
+        work()
+    assert capsys.readouterr() == (
+        "see memory://bucket/run/report.html\n",
+        "memory://bucket/run/x\n",
+    )
+
+
+def test_what_a_killed_process_left_half_sent_is_neither_read_nor_kept(elsewhere):
+    elsewhere.pipe("/bucket/run/checkpoints/last.npz.part", b"hal")
+    with mirror.kept("memory://bucket/run") as local:
+        assert not any(local.rglob("*.part"))
+    assert _names(elsewhere) == ["checkpoints/last.npz.part"]  # perhaps another host's
+    with mirror.kept("memory://bucket/run") as local:
+        (local / "config.gin").write_text("x")
+    assert _names(elsewhere) == ["config.gin"]
 
 
 def test_what_was_not_touched_is_not_sent_by_another_host(elsewhere):
