@@ -191,6 +191,15 @@ def test_a_shard_that_is_short_or_missing_ends_before_training(tmp_path):
         _read(f"{tmp_path}//").size("train")
 
 
+def test_a_shard_of_another_writing_is_refused(tmp_path):
+    index, _ = _write(STREETS, tmp_path)
+    beside = tmp_path / f"{index.shards[0]['file']}.json"
+    content = json.loads(beside.read_text())
+    beside.write_text(json.dumps(content | {"sha256": "0" * 64}))
+    with pytest.raises(failures.DataError, match=r"00000-of-00003\.\S+ is not the one"):
+        _read(tmp_path).size("train")
+
+
 def test_a_file_that_vanishes_during_training_is_named(tmp_path):
     index, _ = _write(STREETS, tmp_path)
     stream = _read(tmp_path).load("train")

@@ -168,6 +168,8 @@ def shards(data_dir: str, index: Index) -> list[tuple[str, Shard]]:
             raise _damaged(file, "is missing or cannot be read") from error
         if size != entry["bytes"] or size != shard.size:
             raise _damaged(file, f"has {size} bytes, not {entry['bytes']}")
+        if shard.sha256 != entry["sha256"] or shard.source != index.source:
+            raise _damaged(file, f"is not the one of {data_dir}'s index")
         found.append((file, shard))
     return found
 
