@@ -2,8 +2,13 @@
 
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
+import converters
 import pytest
+
+from tflite_export import child
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -48,3 +53,18 @@ def shared() -> pathlib.Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"development data is not at {folder} (set MOBILE_VISION_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_converters() -> Iterator[None]:
+    """Spares each conversion its import of TensorFlow; see `converters`."""
+    forks = converters.Forks()
+
+    def forked(module: str, argument: str, **settings: Any) -> Any:
+        if module in converters.MODULES and not settings:
+            return forks.run(module, argument)
+        return converters.process(module, argument, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child, "run", forked)
+        yield

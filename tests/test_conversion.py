@@ -2,6 +2,7 @@
 
 import pathlib
 
+import converters
 import export_networks as networks
 import keras
 import numpy as np
@@ -10,7 +11,14 @@ import pytest
 from official import export_spec, failures
 from official.layers import hard_swish
 from official.quantization import rewrite, scheme
-from tflite_export import calibration, conversion, inference, interpreter, probe
+from tflite_export import (
+    calibration,
+    child,
+    conversion,
+    inference,
+    interpreter,
+    probe,
+)
 from tflite_export.targets import base as targets_base
 
 NORM_OPS = {"RSQRT", "SUB", "DIV", "SQUARED_DIFFERENCE"}
@@ -45,6 +53,13 @@ def test_every_precision_has_a_static_integer_input_and_folded_norms(precision):
     assert file.inputs["images"].shape == (1, *networks.SIZE, 3)
     assert file.outputs["logits"].shape == (1, 16, 12, 5)
     assert not NORM_OPS & set(file.histogram)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "mixed"])
+def test_a_process_of_its_own_writes_what_a_forked_one_does(precision, monkeypatch):
+    forked = networks.convert(networks.network(), precision)
+    monkeypatch.setattr(child, "run", converters.process)
+    assert networks.convert(networks.network(), precision) == forked
 
 
 def test_pixels_go_straight_into_an_int8_file():
