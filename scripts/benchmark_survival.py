@@ -159,7 +159,9 @@ def main() -> None:
     parser.add_argument("--out", default="runs/survival")
     given = parser.parse_args()
     from official import failures
+    from tflite_export import quiet
 
+    quiet.import_tensorflow()
     sent = getattr(signal, f"SIG{given.signal}")
     out = pathlib.Path(given.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
