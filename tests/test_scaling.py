@@ -151,14 +151,25 @@ def _commands(page: pathlib.Path) -> list[list[str]]:
     return [shlex.split(line) for line in lines if "NAME" not in line]
 
 
-def test_the_page_shows_what_its_commands_print(scripts, root, capsys, monkeypatch):
-    scaling, bounds, _, _ = scripts
-    page = root / "docs" / "scaling.md"
+@pytest.fixture(scope="module")
+def counted(scripts):
+    """Networks are built once for both pages."""
+    bounds = scripts[1]
+    network_of = bounds.network_of
+    bounds.network_of = functools.cache(network_of)
+    yield
+    bounds.network_of = network_of
+
+
+@pytest.mark.parametrize(("name", "count"), [("scaling.md", 3), ("papers.md", 1)])
+def test_a_page_shows_what_its_commands_print(
+    name, count, scripts, root, capsys, counted
+):
+    scaling = scripts[0]
+    page = root / "docs" / name
     text = re.sub(r"\s+", " ", page.read_text())
     commands = _commands(page)
-    assert len(commands) == 3
-    counted = functools.cache(bounds.network_of)
-    monkeypatch.setattr(bounds, "network_of", counted)
+    assert len(commands) == count
     for words in commands:
         scaling.run(scaling.parser().parse_args(words))
         for line in capsys.readouterr().out.splitlines():
