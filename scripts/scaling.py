@@ -142,6 +142,13 @@ def _rounded(value: float) -> str:
     return f"{float(f'{value:.3g}'):.0f}"
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -153,13 +160,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--batch_per_device",
         metavar="N",
-        type=int,
+        type=_positive,
         help="default: the recipe's batch, shared out",
     )
     flags.add_argument(
         "--images_per_core",
         metavar="N",
-        type=float,
+        type=_positive,
         required=True,
         help="that one core reads, decodes and augments a second",
     )

@@ -145,6 +145,13 @@ def test_only_classification_is_counted(scripts):
         bounds.network_of(experiment_lib.load("mnv3_seg_cityscapes"))
 
 
+def test_a_core_that_makes_no_images_is_refused(scripts, capsys):
+    words = ["--experiment=x", "--machine=a100x8", "--images_per_core=0"]
+    with pytest.raises(SystemExit):
+        scripts[0].parser().parse_args(words)
+    assert "0 is not 1 or more" in capsys.readouterr().err
+
+
 def _commands(page: pathlib.Path) -> list[list[str]]:
     text = page.read_text().replace("\\\n", " ")
     lines = re.findall(r"^ {4}python scripts/scaling\.py (.*)$", text, re.MULTILINE)

@@ -39,7 +39,7 @@ class Arena:
     """Bytes for the activations of one run.
 
     Kernels' scratch memory and the interpreter's own records are not among them: an app
-    reserves some kilobytes more and asks `MicroInterpreter::arena_used_bytes()`.
+    reserves tens of kilobytes more and asks `MicroInterpreter::arena_used_bytes()`.
 
     Attributes:
         planned: By the planner of TFLite Micro; None for more tensors than any
