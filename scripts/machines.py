@@ -16,10 +16,10 @@ H100 = (
     "Intel Xeon Platinum 8480C of 56 cores"
 )
 TPU_V4 = (
-    "Google Cloud documentation, TPU v4: 275 TFLOPS bfloat16, 32 GiB, 1200 GB/s; Jouppi "
-    "et al., 2023, https://arxiv.org/abs/2304.01433, table 4: 4 chips a host, 6 links of "
-    "50 GB/s a chip, of which a ring takes one (a compiler that uses more is faster). "
-    "Hosts of 240 vCPUs, 120 cores: as recalled, unverified"
+    "Google Cloud documentation, TPU v4: 275 TFLOPS bfloat16, 32 GiB, 1200 GB/s; "
+    "Jouppi et al., 2023, https://arxiv.org/abs/2304.01433, table 4: 4 chips a host, 6 "
+    "links of 50 GB/s a chip, of which a ring takes one (a compiler that uses more is "
+    "faster). Hosts of 240 vCPUs, 120 cores: as recalled, unverified"
 )
 RTX_3090 = (
     "NVIDIA Ampere GA102 whitepaper: 71 TFLOPS of 16-bit floats with sums in 32 bits, "
