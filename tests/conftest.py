@@ -30,6 +30,7 @@ LONGEST = (
     "test_mobilenet_v4",
     "test_targets",
     "test_quantization_training",
+    "test_guides",
 )
 
 

@@ -7,30 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from guides import PAGES, ROOT, commands
 
 from official import catalog, experiment
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 NAME = "NAME"  # stands for any experiment
 
 
-def _commands(page: pathlib.Path) -> list[str]:
-    """The shell commands of its code blocks, those over several lines as one."""
-    blocks = re.findall(r"(?:^    .*\n|^ *\n)+", page.read_text() + "\n", re.MULTILINE)
-    found = []
-    for block in blocks:
-        text = "\n".join(line[4:] for line in block.splitlines())
-        text = text.replace("\\\n", " ")
-        found += [
-            line.split("  #")[0].strip()
-            for line in text.splitlines()
-            if line.startswith(("python ", "scripts/", "srun python "))
-        ]
-    return found
-
-
-COMMANDS = [(page.name, command) for page in PAGES for command in _commands(page)]
+COMMANDS = [(page.name, command) for page in PAGES for command in commands(page)]
 
 
 def _trainings() -> list[tuple[str, str]]:

@@ -267,6 +267,25 @@ def test_the_arena_is_planned_as_by_hand():
     assert plan.planned == 192
 
 
+def test_of_equal_sizes_the_later_tensor_is_placed_first():
+    # As TFLite Micro does, measured: of 18432 bytes each, which makes 72 KiB of 63.
+    image, first, second, third = (
+        tensor(0, 48),
+        tensor(1, 32),
+        tensor(2, 32),
+        tensor(3, 64),
+    )
+    ops = [
+        op("RELU", [image], [first]),
+        op("TANH", [first], [second]),
+        op("RELU", [second], [third]),
+    ]
+    plan = arena.plan(file(*ops, inputs=[image], outputs=[third]))
+    # third at 0, image at 0, second behind third at 64; between image and second
+    # there are 16 bytes, thus first at 96.
+    assert (plan.planned, plan.least) == (128, 96)
+
+
 def test_an_output_is_kept_until_the_end():
     image, early, late = tensor(0, 16), tensor(1, 16), tensor(2, 160)
     ops = [op("RELU", [image], [early]), op("TANH", [image], [late])]

@@ -39,7 +39,7 @@ class Arena:
     """Bytes for the activations of one run.
 
     Kernels' scratch memory and the interpreter's own records are not among them: an app
-    reserves some kilobytes more and asks `MicroInterpreter::arena_used_bytes()`.
+    reserves tens of kilobytes more and asks `MicroInterpreter::arena_used_bytes()`.
 
     Attributes:
         planned: By the planner of TFLite Micro; None for more tensors than any
@@ -60,6 +60,7 @@ class Arena:
 class _Life(NamedTuple):
     """A tensor from the op that makes it to the last one that reads it, inclusive."""
 
+    tensor: int
     size: int
     first: int
     last: int
@@ -117,7 +118,7 @@ def _lives(file: flatbuffer.File, ops: list[flatbuffer.Op]) -> list[_Life]:
         if tensor.index in last:
             last[tensor.index] = len(ops) - 1
     return [
-        _Life(_aligned(tensor), first[index], last[index])
+        _Life(index, _aligned(tensor), first[index], last[index])
         for index, tensor in tensors.items()
     ]
 
@@ -135,9 +136,12 @@ def _aligned(tensor: flatbuffer.Tensor) -> int:
 def _greedy(lives: list[_Life]) -> int:
     """Bytes of a plan by `GreedyMemoryPlanner`: the largest first, each in the lowest
     gap among those that live at the same time.
+
+    It sorts tensors of equal size from the last of the file to the first, since it
+    fills the list that it sorts from its end.
     """
     placed: list[tuple[int, _Life]] = []
-    for life in sorted(lives, key=lambda life: (-life.size, life.first)):
+    for life in sorted(lives, key=lambda life: (-life.size, -life.tensor)):
         offset = 0
         for start, other in sorted(placed):
             if not life.overlaps(other):

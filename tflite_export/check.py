@@ -220,6 +220,8 @@ def run(path: pathlib.Path, *, target: base.Target, every: bool = False) -> None
     hopeless = bool(refused) and not complaint
     outcomes = [] if hopeless else compilation.run(path, target)
     lines = assessed.lines() + assessed.dividing(path)
+    if not refused:
+        lines += target.for_app(file.histogram)
     lines += [outcome.line for outcome in outcomes]
     if lines:
         console.print("", *lines, sep="\n", soft_wrap=True)

@@ -5,7 +5,7 @@ import collections
 import dataclasses
 import importlib
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from official import export_spec, failures, spelling
@@ -114,6 +114,14 @@ class Target(abc.ABC):
             ends: What it makes is an output of the file, thus may be left to the app.
         """
         return None
+
+    def for_app(self, ops: Collection[str]) -> list[str]:
+        """What an app has to say to its runtime of a file's ops; empty where nothing.
+
+        Args:
+            ops: Names, each once.
+        """
+        return []
 
 
 def with_forms(model: "keras.Model", forms: Mapping[type, str]) -> Rewritten:

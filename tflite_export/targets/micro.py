@@ -1,6 +1,7 @@
 """Microcontrollers, through LiteRT for Microcontrollers (TFLite Micro)."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import TYPE_CHECKING, ClassVar
 
 import keras
@@ -26,6 +27,14 @@ _NAMES = """
 """
 OPS = frozenset(_NAMES.split())
 """What `MicroMutableOpResolver` of tensorflow/tflite-micro can register."""
+
+_WORDS = {
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "TFLite_Detection_PostProcess": "DetectionPostprocess",
+}
+# Of names whose words the op's name does not show.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +68,17 @@ class Micro(base.Target):
         integers = base.integers_only(typed.spec, title=self.title)
         return base.Adapted(integers.spec, integers.changes + typed.changes)
 
+    def for_app(self, ops: Collection[str]) -> list[str]:
+        resolver = f"tflite::MicroMutableOpResolver<{len(ops)}> resolver;"
+        methods = " ".join(f"resolver.{_method(op)}();" for op in sorted(ops))
+        return [f"in the app: {resolver} {methods}"]
+
     def refuses(self, op: "flatbuffer.Op") -> str | None:
         # There is no other processor that could run it.
         return super().refuses(op) or super().outside(op)
+
+
+def _method(op: str) -> str:
+    """Of `MicroMutableOpResolver`, that registers an op: `AddConv2D` for CONV_2D."""
+    words = "".join(word.capitalize() for word in op.split("_"))
+    return "Add" + _WORDS.get(op, words.replace("2d", "2D"))
