@@ -3,12 +3,11 @@
 import argparse
 import pathlib
 import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from official import catalog
+from official import catalog, failures
 from tflite_export import child, command_line, keras_backend, quiet
 
 if TYPE_CHECKING:
@@ -127,4 +126,4 @@ def _train(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    failures.leave(main())

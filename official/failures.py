@@ -1,11 +1,14 @@
 """The ways a command can end, and the exit status of each."""
 
+import atexit
 import contextlib
+import gc
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 
 class Failure(Exception):
@@ -78,6 +81,34 @@ def run(command: Callable[[], None], *, debug: bool) -> int:
         line = f"unexpected {type(error).__name__}: {message} (--debug shows more)"
         return _report(line, 1, debug)
     return 0
+
+
+_farewell = False
+
+
+def bid_farewell() -> None:
+    """For a process among several: `leave` then lets TensorFlow tell the others."""
+    global _farewell
+    _farewell = True
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process, for a command that may have used TensorFlow.
+
+    While Python is taken down it ends the threads that come back to it, and TensorFlow,
+    clearing away a pipeline, waits for what such a thread was reading: for ever. So
+    Python is not taken down; what is registered with `atexit` is done. Only a process
+    that has to `bid_farewell` takes it down, which is when TensorFlow does so.
+    """
+    gc.collect()  # pipelines that an exception has kept
+    if _farewell:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.flush()
+    os._exit(status)
 
 
 @contextlib.contextmanager

@@ -41,6 +41,9 @@ SETTINGS = (
     "export.precisions = ('float32',)",
 )
 
+_MOST_SECONDS = 120
+"""To an end after a signal."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Life:
@@ -71,7 +74,7 @@ def command(given: argparse.Namespace, run_dir: pathlib.Path) -> list[str]:
 def live(
     arguments: list[str], run_dir: pathlib.Path, seconds: float, sent: int
 ) -> Life:
-    """Starts the program and ends it after a time."""
+    """Starts the program and ends it after a time; kills it if it does not end."""
     begun = time.monotonic()
     with open(run_dir.with_suffix(".log"), "a") as log:
         process = subprocess.Popen(
@@ -82,7 +85,11 @@ def live(
         except subprocess.TimeoutExpired:
             process.send_signal(sent)
         signalled = time.monotonic()
-        status = process.wait()
+        try:
+            status = process.wait(_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            sys.exit(f"it goes on {_MOST_SECONDS} s after the signal")
     return Life(
         seconds=signalled - begun,
         status=status,

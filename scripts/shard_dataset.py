@@ -85,4 +85,4 @@ def run(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    failures.leave(main())

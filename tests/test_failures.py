@@ -43,3 +43,38 @@ def test_an_interruption_that_python_drops_is_raised_again(root, number, line):
     assert child.returncode == 4
     assert time.monotonic() - began < 20
     assert line in said.splitlines()[-1]
+
+
+LEAVING = """
+import atexit, threading, time
+from official import failures
+
+atexit.register(lambda: print("cleared"))
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("said")
+{farewell}
+failures.leave(3)
+"""
+
+
+def test_a_command_leaves_without_waiting_for_threads(root):
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", LEAVING.format(farewell="")],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert time.monotonic() - began < 20
+    assert (ended.returncode, ended.stdout) == (3, "said\ncleared\n")
+
+
+def test_one_of_several_hosts_takes_python_down(root):
+    code = LEAVING.replace("60", "0.5").format(farewell="failures.bid_farewell()")
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "print('never')"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout) == (3, "said\ncleared\n")

@@ -3,11 +3,10 @@
 import argparse
 import dataclasses
 import pathlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from official import export_spec
+from official import export_spec, failures
 from tflite_export import command_line, keras_backend, quiet
 from tflite_export.targets import base as targets_base
 
@@ -262,4 +261,4 @@ def doctor(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    failures.leave(main())

@@ -131,6 +131,7 @@ class MultiWorker(Strategy):
         else:
             _require_cluster(os.environ.get("TF_CONFIG", ""))
             resolver = resolvers.TFConfigClusterResolver()
+        failures.bid_farewell()
         return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
@@ -159,6 +160,7 @@ class TPU(Strategy):
                 f"({reason}); give its name or grpc://ADDRESS:8470, or 'local' on its "
                 "own host"
             ) from error
+        failures.bid_farewell()
         return tf.distribute.TPUStrategy(resolver)
 
 
