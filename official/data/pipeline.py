@@ -314,6 +314,21 @@ def _allowed(key: str, value: "tf.Tensor", classes: int) -> "tf.Tensor":
     return tf.reduce_all((low <= value) & (value < classes))
 
 
+def require_labels(example: base.Example, classes: int) -> None:
+    """Refuses an example of which training would.
+
+    Args:
+        example: Its values arrays or what NumPy takes for some.
+
+    Raises:
+        failures.DataError: If a class is none.
+    """
+    name = str(example.get("image_id", "an example")).encode()
+    for key, check in _CHECKS.items():
+        if key in example:
+            check(classes, np.asarray(example[key]), name)
+
+
 def _label(classes: int, label: np.ndarray, name: bytes) -> np.ndarray:
     if not -1 <= label < classes:
         raise failures.DataError(
