@@ -15,6 +15,7 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.report import (
     confusion,
+    extremes,
     facts,
     held,
     html,
@@ -278,12 +279,13 @@ def _evaluate(
     state = checkpoints.state(best)
     predictor = one_program.Predictor(network)
     mistakes = predictions.mistakes(experiment.task)
+    ranking = extremes.Ranking(experiment.task)
     found = evaluation.evaluate(
         experiment.task,
         {"Keras": predictor},
         session.evaluation_batches(experiment),
         class_names=state.class_names,
-        watch=mistakes.watch,
+        watch=evaluation.watched_by(mistakes.watch, ranking.watch),
     )["Keras"]
     known = {
         "experiment": name,
@@ -296,12 +298,17 @@ def _evaluate(
         "best_epoch": state.best_epoch,
         "weights": checkpoints.digest(best),
     }
-    result.update(run_dir, known, [{"name": "Keras", "metrics": found.metrics}])
+    task, judges = experiment.task, found.judges
+    row = {"name": "Keras", "metrics": found.metrics}
+    if calibration := task.calibration(judges):
+        row["calibration"] = calibration.as_json()
+    result.update(run_dir, known, [row])
     _save(network, run_dir / "model.keras")
     pictures = run_dir / "predictions"
-    predictions.draw(experiment, {"prediction": predictor}, pictures)
+    shown = {"prediction": predictor}
+    predictions.draw(experiment, shown, pictures)
+    extremes.draw(experiment, shown, pictures, ranking=ranking)
     predictions.write_mistakes(mistakes, pictures, class_names=state.class_names)
-    task, judges = experiment.task, found.judges
     confused = task.confusion(judges, state.class_names)
     confusion.write(run_dir, *(confused or (None, ())))
     precision_recall.write(run_dir, task.precision_recall(judges))

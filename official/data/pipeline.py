@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -227,9 +227,21 @@ def picked(dataset: base.Dataset, source: Input, count: int) -> Iterable[base.Ex
     """
     size = source.count(dataset)
     count = min(count, size)
+    yield from at(dataset, source, [number * size // count for number in range(count)])
+
+
+def at(
+    dataset: base.Dataset, source: Input, places: Sequence[int]
+) -> Iterable[base.Example]:
+    """The examples at some places of what is used, increasing.
+
+    Raises:
+        failures.DataError: If the data is missing or faulty.
+    """
     constant = _constant(dataset)
+    if not places:
+        return
     with errors.clear():
-        places = [number * size // count for number in range(count)]
         for example in dataset.pick(source.split, places):
             yield {**example, **constant}
 
