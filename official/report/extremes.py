@@ -1,11 +1,13 @@
 """The best and the worst predictions of an evaluation, drawn for each predictor."""
 
+import json
 import pathlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from official import atomic
 from official.data import pipeline
 from official.report import predictions
 from official.report.panels import base as panels
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
 KINDS = ("worst", "best")
+TABLE = "extremes.json"
+"""What the pictures were chosen by."""
 
 _EACH = 3
 
@@ -39,12 +43,17 @@ class Ranking:
         if found is not None:
             self._qualities.append(np.asarray(found, np.float64))
 
+    @property
+    def values(self) -> np.ndarray:
+        """Of each image of the evaluation, `[N]`."""
+        return np.concatenate([np.zeros(0), *self._qualities])
+
     def places(self, *, each: int = _EACH) -> dict[str, list[int]]:
         """Of `KINDS`, the places in the evaluation set, the most extreme first.
 
         No image is both; an image that nobody knows about is neither.
         """
-        values = np.concatenate([np.zeros(0), *self._qualities])
+        values = self.values
         known = np.flatnonzero(~np.isnan(values))
         order = known[np.argsort(values[known], kind="stable")].tolist()
         worst = order[: min(each, len(order) // 2)]
@@ -59,7 +68,9 @@ def draw(
     *,
     ranking: Ranking,
 ) -> None:
-    """Writes `worst_0.png`, ..., `best_0.png`, ...; removes those of before.
+    """Writes `worst_0.png`, ..., `best_0.png`, ... and `TABLE`.
+
+    Those of before are removed.
 
     Args:
         predictors: By caption.
@@ -71,16 +82,29 @@ def draw(
     for kind in KINDS:
         for old in folder.glob(f"{kind}_*.png"):
             old.unlink()
+    (folder / TABLE).unlink(missing_ok=True)
     panel = panels.of_task(experiment.task)
-    if panel is None:
-        return
     chosen = {
-        place: f"{kind}_{rank}.png"
+        place: f"{kind}_{rank}"
         for kind, places in ranking.places().items()
         for rank, place in enumerate(places)
     }
+    if panel is None or not chosen:
+        return
     places = sorted(chosen)
     examples = pipeline.at(experiment.dataset, experiment.eval, places)
     for place, example in zip(places, examples, strict=True):
         picture = predictions.picture(experiment, panel, example, predictors)
-        predictions.write(picture, folder / chosen[place])
+        predictions.write(picture, folder / f"{chosen[place]}.png")
+    content = {
+        "by": experiment.task.quality_name,
+        "model": next(iter(predictors)),
+        "values": {chosen[p]: round(float(ranking.values[p]), 4) for p in places},
+    }
+    atomic.write(folder / TABLE, json.dumps(content, indent=1) + "\n")
+
+
+def read(folder: pathlib.Path) -> dict[str, Any]:
+    """`TABLE` as `draw` left it: "by", "model", "values"; empty if there is none."""
+    file = folder / TABLE
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

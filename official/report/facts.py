@@ -49,8 +49,8 @@ def _write(run_dir: pathlib.Path, content: Mapping[str, Any]) -> None:
 
 def _network(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     network = found.get("network", {})
-    parts = [network.get(name) for name in ("task", "backbone", "head")]
-    yield "network", ", ".join(part for part in parts if part)
+    for name in ("task", "backbone", "head"):
+        yield name, network.get(name) or ""
     if count := network.get("parameters"):
         trained = network.get("trained", count)
         share = "" if trained == count else f", {trained:,} of them trained"

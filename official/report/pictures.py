@@ -4,6 +4,7 @@ import base64
 import io
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from PIL import Image
@@ -11,35 +12,62 @@ from PIL import Image
 from official.report import extremes, predictions
 
 _WIDTH = 1400
+_LEAST, _SHEET = 640, 1000
 _FOLDER = "predictions"
-_TEXTS = {
-    "worst": ("Worst", "By the figure of the single image that the task has."),
-    "best": ("Best", "By the same figure."),
-    "mistakes": ("Mistakes", "Those that the model was most sure of."),
-    "": ("Spread evenly over the evaluation set", ""),
+_TITLES = {
+    "worst": "Worst",
+    "best": "Best",
+    "mistakes": "Mistakes",
+    "": "Spread evenly over the evaluation set",
 }
 
 
+class Picture(NamedTuple):
+    """A picture as an address of data, and what stands above it."""
+
+    url: str
+    caption: str
+
+
 class Group(NamedTuple):
-    """Pictures below a heading, `pictures` as addresses of data."""
+    """Pictures below a heading; `least` is the width that their text wants, pixels."""
 
     title: str
     text: str
-    pictures: list[str]
+    pictures: list[Picture]
+    least: int
 
 
 def groups(run_dir: pathlib.Path) -> list[Group]:
     """The predictions that were drawn; without a group that has none."""
-    return [
-        Group(*_TEXTS[kind], [_jpeg_url(path) for path in paths])
-        for kind, paths in ordered(run_dir).items()
-        if paths
-    ]
+    chosen = extremes.read(run_dir / _FOLDER)
+    values = chosen.get("values", {})
+    found = []
+    for kind, paths in ordered(run_dir).items():
+        shown = []
+        for path in paths:
+            value = values.get(path.stem)
+            caption = "" if value is None else f"{value:.3f}"
+            shown.append(Picture(_jpeg_url(path), caption))
+        least = _SHEET if kind == "mistakes" else _LEAST
+        if shown:
+            found.append(Group(_TITLES[kind], _text(kind, chosen), shown, least))
+    return found
+
+
+def _text(kind: str, chosen: Mapping[str, str]) -> str:
+    if kind == "mistakes":
+        return "Those that the model was most sure of."
+    if kind in extremes.KINDS and chosen:
+        return (
+            f"By the {chosen['by']}, of {chosen['model']}; the number is that figure."
+        )
+    return ""
 
 
 def ordered(run_dir: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """Files by kind: of `extremes.KINDS`, "mistakes", and "" for the others."""
-    found: dict[str, list[pathlib.Path]] = {kind: [] for kind in _TEXTS}
+    found: dict[str, list[pathlib.Path]] = {kind: [] for kind in _TITLES}
     files = (run_dir / _FOLDER).glob("*.png")
     for path in sorted(files, key=_number):
         kind = path.stem.partition("_")[0]

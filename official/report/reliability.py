@@ -9,7 +9,7 @@ import numpy as np
 from official.report import curves, result
 
 _RIGHT = "#2f81f7"
-_GAP = "#d29922"
+_SURE = "#d29922"
 _MOST = 4  # diagrams
 
 _TEXTS = {
@@ -99,7 +99,7 @@ def svg(found: Mapping[str, Bins], *, right: str) -> str:
 
 
 def _diagram(axis, bins: Bins) -> None:
-    """Bars, wider the more predictions a bin has, and how far they are off."""
+    """Bars, wider the more predictions a bin has, and its mean confidence."""
     count, confidence, right = (
         np.asarray(bins[name], np.float64) for name in ("count", "confidence", "right")
     )
@@ -109,14 +109,9 @@ def _diagram(axis, bins: Bins) -> None:
     share = np.sqrt(count / max(count.max(), 1))
     wide = width * (0.25 + 0.7 * share)
     axis.bar(middle[some], right[some], wide[some], color=_RIGHT, linewidth=0)
-    axis.bar(
-        middle[some],
-        (confidence - right)[some],
-        wide[some],
-        bottom=right[some],
-        color=_GAP,
-        alpha=0.55,
-        linewidth=0,
+    half = width * 0.475
+    axis.hlines(
+        confidence[some], middle[some] - half, middle[some] + half, color=_SURE, lw=2.5
     )
     axis.plot([0, 1], [0, 1], color=curves.INK, linewidth=1, linestyle="--")
     axis.set_xlim(0, 1)

@@ -297,6 +297,11 @@ class Task(abc.ABC):
         del metrics
         return None
 
+    @property
+    def quality_name(self) -> str:
+        """What `quality` is, in words; empty where there is none."""
+        return ""
+
     def quality(self, predictions: Predictions, targets: Targets) -> np.ndarray | None:
         """How good the prediction for each image of a batch is, float `[B]`.
 

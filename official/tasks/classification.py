@@ -317,6 +317,12 @@ class Classification(base.Task):
         found = metrics[_METRICS].calibration
         return found if found.count.any() else None
 
+    @property
+    def quality_name(self) -> str:
+        if self.multi_label:
+            return "0.5 less how far the worst score is from the truth"
+        return "confidence of the answer, below 0 if it is wrong"
+
     def quality(
         self, predictions: base.Predictions, targets: base.Targets
     ) -> np.ndarray | None:

@@ -366,6 +366,10 @@ class Detection(base.Task):
         found = metrics[_METRICS].calibration()
         return found if found.count.any() else None
 
+    @property
+    def quality_name(self) -> str:
+        return "F1 of its boxes with a score of 0.5, at an overlap of 0.5"
+
     def quality(
         self, predictions: base.Predictions, targets: base.Targets
     ) -> np.ndarray:

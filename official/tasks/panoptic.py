@@ -237,6 +237,10 @@ class Panoptic(dense.Dense):
     ) -> base.Confusion:
         return base.Confusion(metrics[_METRICS].confusion(), (*class_names, "void"))
 
+    @property
+    def quality_name(self) -> str:
+        return "panoptic quality of the image"
+
     def quality(
         self, predictions: base.Predictions, targets: base.Targets
     ) -> np.ndarray:

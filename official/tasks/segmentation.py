@@ -126,6 +126,10 @@ class Segmentation(dense.Dense):
     ) -> base.Confusion:
         return base.Confusion(metrics["segmentation"].confusion, class_names)
 
+    @property
+    def quality_name(self) -> str:
+        return "mean IoU of the image"
+
     def quality(
         self, predictions: base.Predictions, targets: base.Targets
     ) -> np.ndarray:
