@@ -23,7 +23,13 @@ RESULT = {
     "rows": [
         {"name": "Keras", "metrics": {}},
         {"name": "float32", "file": "a.tflite", "size_bytes": 9, "gate": "passed"},
-        {"name": "int8", "file": "b.tflite", "size_bytes": 3, "gate": "passed"},
+        {
+            "name": "int8",
+            "file": "b.tflite",
+            "size_bytes": 3,
+            "gate": "passed",
+            "edgetpu": {},
+        },
         {"name": "int8 x", "file": "c.tflite", "size_bytes": 2, "gate": "failed"},
     ],
 }
@@ -73,6 +79,7 @@ def test_the_commands_for_the_files_are_understood_by_their_parser():
     assert set(parsed) == {"predict", "evaluate", "benchmark", "check", "export"}
     # The smallest of the files that passed.
     assert parsed["predict"].model == pathlib.Path("runs/two words/export/b.tflite")
+    assert parsed["check"].model == pathlib.Path("runs/two words/export/b.tflite")
     assert parsed["evaluate"].experiment == "mnv2_cls_folder"
     assert len(parsed["benchmark"].models) == 3
     assert parsed["export"].run_dir == "runs/two words"

@@ -7,7 +7,13 @@ import small_classifier
 from PIL import Image
 
 from official import failures, runner
-from official.data import image_folder, looked_over, pipeline, with_unlabeled
+from official.data import (
+    image_folder,
+    looked_over,
+    mask_folder,
+    pipeline,
+    with_unlabeled,
+)
 from official.report import looked_over as report
 from official.report import looking, overview, terminal
 
@@ -94,6 +100,31 @@ def test_maps_of_classes_bound_the_part_too(monkeypatch):
     found = looked_over.quickly(small.Quarters(), TRAIN, watched=passed)
     assert (found.count, found.total) == (3, 12)
     assert found.pixels[:3].sum() == 3 * 32 * 32
+
+
+def test_all_images_are_compared_where_maps_are_files_of_their_own(
+    tmp_path, monkeypatch
+):
+    for number in range(4):
+        for folder, picture in (
+            ("images", Image.new("RGB", (10, 8), (number // 3, 0, 0))),
+            ("masks", Image.new("L", (10, 8), number % 2)),
+        ):
+            path = tmp_path / folder / "train" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+    (tmp_path / "classes.txt").write_text("road\nsky\n")
+    monkeypatch.setattr(looked_over, "_MOST_PIXELS", 2 * 10 * 8)
+    dataset = mask_folder.MaskFolder(data_dir=str(tmp_path))
+    found = looked_over.quickly(dataset, TRAIN, watched=passed)
+    assert (found.count, found.mapped, found.whole) == (4, 2, True)
+    assert not found.wholly_mapped
+    assert [len(names) for names in found.repeated] == [3]
+    # The maps of 0 and 2 have no sky, and a part of them tells nothing of it.
+    assert found.pixels[:2].tolist() == [160, 0]
+    (table,), warnings = report.show({"train": found}, dataset.class_names)
+    assert ["maps read, spread evenly", "2"] in overview._plain(table)["rows"]
+    assert not any("nothing of" in line for line in warnings)
 
 
 def test_a_label_out_of_range_ends_it():

@@ -180,12 +180,27 @@ def test_every_part_says_what_it_was_given(text):
         "number 3, SOFTMAX of ",
         "why &lt;not&gt;",
         "int8: top1 is 2.00 points below",
-        "python train.py --experiment=e",
-        "python -m tflite_export check runs/e/export/model_int8.tflite --target=edgetpu",
         "get_signature_runner()",
         "seed = 7",
     ):
         assert part in text, part
+
+
+def test_commands_can_be_copied(text):
+    plain = re.sub("</?span>", "", text)
+    check = "check runs/e/export/model_int8.tflite --target=edgetpu"
+    for line in ("python train.py --experiment=e", f"python -m tflite_export {check}"):
+        assert f'<pre class="typed">{line} </pre>' in plain
+
+
+def test_of_many_metrics_the_first_stands_beside_size_and_latency(tmp_path):
+    bare(tmp_path)
+    found = json.loads((tmp_path / "result.json").read_text())
+    found["rows"][0]["metrics"] |= {"top5": 0.9, "a": 0.1, "b": 0.2}
+    atomic.write(tmp_path / "result.json", json.dumps(found))
+    text = page_lib.write(tmp_path).read_text()
+    assert "<tr><th>model</th><th>top1</th><th>agreement</th>" in text
+    assert "<tr><th>model</th><th>top5</th><th>a</th><th>b</th></tr>" in text
 
 
 def test_every_table_and_drawing_scrolls_in_a_box_of_its_own(text):

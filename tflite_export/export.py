@@ -341,7 +341,8 @@ def _draw(
     ranking: extremes.Ranking,
 ) -> pathlib.Path:
     # A float file shows what Keras shows.
-    shown = {k: v for k, v in files.items() if "float" not in k} or files
+    floats = {p for p in experiment.export.precisions if p.startswith("float")}
+    shown = {k: v for k, v in files.items() if not floats & set(k.split())} or files
     runners = {name: interpreter.Runner(path) for name, path in shown.items()}
     reference = parity.keras_predictor(
         network, task=experiment.task, spec=experiment.export

@@ -137,12 +137,18 @@ class Dataset(abc.ABC):
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
 
-    def stored(self, split: str, indices: Sequence[int]) -> Iterable[Example]:
+    def stored(
+        self, split: str, indices: Sequence[int], *, maps: bool = True
+    ) -> Iterable[Example]:
         """As `pick`, but an image that is a file is an `encoded.Encoded`.
+
+        Args:
+            maps: Read maps of classes, too, where these are files of their own.
 
         Raises:
             failures.DataError: As `pick`.
         """
+        del maps
         return self.pick(split, indices)
 
     def image_numbers(self, split: str) -> Mapping[str, int | str]:

@@ -61,6 +61,14 @@ class IndexedDataset(base.Dataset):
             failures.DataError: If its files are missing or faulty.
         """
 
+    def glance(self, record: Any) -> dict[str, Any]:
+        """As `read`; override it to leave out maps that are files of their own.
+
+        Raises:
+            failures.DataError: As `read`.
+        """
+        return self.read(record)
+
     def size(self, split: str) -> int:
         return len(kept_records(self, split))
 
@@ -124,14 +132,17 @@ class IndexedDataset(base.Dataset):
             arrays = {key: _array(key, value) for key, value in example.items()}
             yield {**arrays, "position": np.int64(index)}
 
-    def stored(self, split: str, indices: Sequence[int]) -> Iterator[base.Example]:
+    def stored(
+        self, split: str, indices: Sequence[int], *, maps: bool = True
+    ) -> Iterator[base.Example]:
         """As `Dataset.stored`; in threads, for folders may lie far away."""
         records = kept_records(self, split)
+        read = self.read if maps else self.glance
         with futures.ThreadPoolExecutor(max_workers=_READERS) as pool:
             # A few at a time: all of them need not fit into memory.
             for start in range(0, len(indices), _AHEAD):
                 chosen = [records[i] for i in indices[start : start + _AHEAD]]
-                yield from pool.map(self.read, chosen)
+                yield from pool.map(read, chosen)
 
 
 @functools.lru_cache(maxsize=16)

@@ -11,9 +11,9 @@ from official.data import base, encoded, pipeline
 
 _SAMPLED = 3
 _MOST_BYTES = 200e6
-_MOST_PIXELS = 64e6
-"""Of a split, what is read of its files, and of its maps of classes, before a training:
-some seconds from a slow disk."""
+_MOST_PIXELS = 8e6
+"""Of a split, what is read of its images, and of its maps of classes, before a
+training: a second or two from a slow disk, and tenths of one from memory."""
 
 Watched = Callable[[Iterable[base.Example], int], Iterable[base.Example]]
 """Passes examples on, given how many there are, and shows the progress."""
@@ -25,6 +25,7 @@ class LookedOver:
     Attributes:
         total: Examples that the split has; None where all were asked for.
         count: Examples.
+        mapped: Those whose map of classes was read.
         heights: Of their images, pixels.
         widths: The same.
         classes: Images by the class that they have, for data with one or several
@@ -36,7 +37,7 @@ class LookedOver:
 
     def __init__(self, total: int | None = None) -> None:
         self.total = total
-        self.count = 0
+        self.count = self.mapped = 0
         self.heights: list[int] = []
         self.widths: list[int] = []
         self.classes: collections.Counter[int] = collections.Counter()
@@ -61,13 +62,23 @@ class LookedOver:
             for number in np.flatnonzero(np.asarray(example["labels"]) == 1):
                 self.classes[int(number)] += 1
         if "semantic" in example:
-            found = np.bincount(np.asarray(example["semantic"]).ravel(), minlength=256)
-            self.pixels += found[: len(self.pixels)]
+            self.add_map(example["semantic"])
+
+    def add_map(self, semantic: np.ndarray) -> None:
+        """Takes the map of classes of an example, `[H, W]`."""
+        self.mapped += 1
+        found = np.bincount(np.asarray(semantic).ravel(), minlength=256)
+        self.pixels += found[: len(self.pixels)]
 
     @property
     def whole(self) -> bool:
         """Whether nothing of the split was passed over."""
         return self.total is None or self.count == self.total
+
+    @property
+    def wholly_mapped(self) -> bool:
+        """Whether all maps of classes were read, or there are none."""
+        return self.whole and self.mapped in (0, self.count)
 
     @property
     def repeated(self) -> list[list[str]]:
@@ -96,29 +107,35 @@ def quickly(
     """Looks at what a training starts from without decoding its images.
 
     At a small split as a whole; of a large one at examples spread evenly over it, the
-    same ones each time.
+    same ones each time. Of maps of classes fewer are read, in the same way.
 
     Raises:
         failures.DataError: If an example is missing or faulty, as far as it was read.
     """
-    size = source.count(dataset)
-    places = _places(dataset, source.split, size)
+    size, split = source.count(dataset), source.split
+    sampled = _spread(size, _SAMPLED)
     found = LookedOver(size)
-    for example in watched(dataset.stored(source.split, places), len(places)):
+    places = _spread(size, _most(dataset.stored(split, sampled, maps=False)))
+    for example in watched(dataset.stored(split, places, maps=False), len(places)):
         pipeline.require_labels(example, dataset.num_classes)
         found.add(example)
+    whole = list(dataset.stored(split, sampled))
+    if found.mapped or not any("semantic" in each for each in whole):
+        return found
+    places = _spread(size, _most(whole))
+    for example in watched(dataset.stored(split, places), len(places)):
+        found.add_map(example["semantic"])
     return found
 
 
-def _places(dataset: base.Dataset, split: str, size: int) -> Sequence[int]:
-    """What of a split can be read in short time, by what a few examples take."""
-    sampled = list(dataset.stored(split, _spread(size, _SAMPLED)))
-    if not sampled:
-        return range(size)
-    data = float(np.mean([_bytes(example) for example in sampled]))
-    pixels = float(np.mean([np.size(each.get("semantic", ())) for each in sampled]))
+def _most(sampled: Iterable[Mapping[str, Any]]) -> int:
+    """How many examples can be read in short time, by what a few of them take."""
+    each = list(sampled)
+    data = float(np.mean([_bytes(example) for example in each]))
+    sizes = [np.size(example.get("semantic", ())) for example in each]
+    pixels = float(np.mean(sizes))
     most = min(_MOST_BYTES / max(data, 1), _MOST_PIXELS / max(pixels, 1))
-    return _spread(size, max(1, int(most)))
+    return max(1, int(most))
 
 
 def _spread(size: int, count: int) -> Sequence[int]:

@@ -109,10 +109,13 @@ class WithUnlabeled(base.Dataset):
             return self.labeled.pick(split, indices)
         return super().pick(split, indices)
 
-    def stored(self, split: str, indices: Sequence[int]) -> Iterable[base.Example]:
+    def stored(
+        self, split: str, indices: Sequence[int], *, maps: bool = True
+    ) -> Iterable[base.Example]:
         """As `Dataset.stored`, of the training split only the labelled examples."""
         size = self.labeled.size(split)
-        return self.labeled.stored(split, [index for index in indices if index < size])
+        labelled = [index for index in indices if index < size]
+        return self.labeled.stored(split, labelled, maps=maps)
 
     def _mixed(
         self, *, seed: int | None, start: int, cache: bool, limit: int | None

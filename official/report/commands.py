@@ -65,9 +65,7 @@ def use(
     if not rows:
         return []
     folder = _folder(facts, found, run_dir)
-    files = [f"{folder}/export/{row['file']}" for row in rows]
-    best = files[_best(rows)]
-    return list(_use(files, best, folder, found.get("experiment", "")))
+    return list(_use(rows, folder, found.get("experiment", "")))
 
 
 def snippet(
@@ -81,25 +79,21 @@ def snippet(
     return _SNIPPET.format(file=f"{folder}/export/{rows[_best(rows)]['file']}")
 
 
-def _use(
-    files: Sequence[str], best: str, folder: str, experiment: str
-) -> Iterator[Command]:
+def _use(rows: Sequence[result.Row], folder: str, experiment: str) -> Iterator[Command]:
     base = ("python", "-m", "tflite_export")
     if "://" not in folder:  # only `export` reads from elsewhere
-        yield from _local(base, files, best, experiment)
-    yield Command("export anew", _typed((*base, "export", f"--run_dir={folder}")))
-
-
-def _local(
-    base: Sequence[str], files: Sequence[str], best: str, experiment: str
-) -> Iterator[Command]:
-    yield Command("draw photographs", _typed((*base, "predict", best, "photo.jpg")))
-    if experiment:
+        files = [f"{folder}/export/{row['file']}" for row in rows]
+        best = files[_best(rows)]
+        yield Command("draw photographs", _typed((*base, "predict", best, "photo.jpg")))
         flag = f"--experiment={experiment}"
         yield Command("metrics", _typed((*base, "evaluate", best, flag)))
-    yield Command("latency and memory", _typed((*base, "benchmark", *files)))
-    check = (*base, "check", best, "--target=edgetpu")
-    yield Command("what Coral's EdgeTPU takes, op by op", _typed(check))
+        yield Command("latency and memory", _typed((*base, "benchmark", *files)))
+        for file, row in zip(files, rows, strict=True):
+            if "edgetpu" in row:
+                check = (*base, "check", file, "--target=edgetpu")
+                does = f"what Coral's EdgeTPU takes of {row['name']}, op by op"
+                yield Command(does, _typed(check))
+    yield Command("export anew", _typed((*base, "export", f"--run_dir={folder}")))
 
 
 def _best(rows: Sequence[result.Row]) -> int:

@@ -22,6 +22,16 @@ from official.report import (
     result,
 )
 
+_SHORT = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "iou": "IoU",
+    "pq": "Panoptic quality (PQ)",
+    "rq": "Recognition quality (RQ)",
+    "sq": "Segmentation quality (SQ)",
+}
+_MOST_METRICS = 3  # beside size and latency
+
 
 class Section(NamedTuple):
     """A part of the page.
@@ -49,7 +59,7 @@ def write(run_dir: pathlib.Path) -> pathlib.Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["words"] = _words
+    environment.filters |= {"words": _words, "title": _title}
     page = environment.get_template("page.html.jinja").render(
         title=found.get("experiment") or "run",
         sections=[each for each in _sections(run_dir, found) if each.content],
@@ -64,8 +74,7 @@ def _sections(run_dir: pathlib.Path, found: dict[str, Any]) -> Iterator[Section]
     rows: list[result.Row] = found.get("rows", [])
     told = facts.read(run_dir)
     yield Section("facts", "", facts.rows(told))
-    measured = {"result": found, "metrics": _overall(rows, found.get("metric", ""))}
-    yield Section("results", "Results", measured if rows else None)
+    yield Section("results", "Results", _results(found) if rows else None)
     yield Section("data", "Data", _data(run_dir))
     yield Section("curves", "Curves", _curves(run_dir, found.get("metric", "")))
     yield Section("predictions", "Predictions", pictures.groups(run_dir))
@@ -82,6 +91,13 @@ def _sections(run_dir: pathlib.Path, found: dict[str, Any]) -> Iterator[Section]
     yield Section("commands", "Commands", _commands(run_dir, told, found))
     config = (run_dir / "config.gin").read_text(encoding="utf-8")
     yield Section("configuration", "Configuration", config)
+
+
+def _results(found: dict[str, Any]) -> dict[str, Any]:
+    """Size and latency stand beside what counts, not beyond twenty other figures."""
+    metrics = _overall(found["rows"], found["metric"])
+    first = len(metrics) if len(metrics) <= _MOST_METRICS else 1
+    return {"result": found, "metrics": metrics[:first], "others": metrics[first:]}
 
 
 def _overall(rows: list[result.Row], metric: str) -> list[str]:
@@ -142,3 +158,10 @@ def _commands(
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _title(name: str) -> str:
+    """Of a measure, for a heading."""
+    if name in _SHORT:
+        return _SHORT[name]
+    return _words(name).capitalize()

@@ -45,6 +45,8 @@ def _rows(
         yield "of", [_part(one) for one in splits]
     yield "height, least .. median .. most", [_spread(one.heights) for one in splits]
     yield "width", [_spread(one.widths) for one in splits]
+    if any(one.mapped not in (0, one.count) for one in splits):
+        yield "maps read, spread evenly", [str(one.mapped) for one in splits]
     for number, name in enumerate(class_names[:_SHOWN]):
         if any(one.classes for one in splits):
             yield f"images of {name}", [str(one.classes[number]) for one in splits]
@@ -64,7 +66,7 @@ def _odd(
 ) -> Iterator[str]:
     for split, one in found.items():
         # Of a part, a class that is missing tells nothing.
-        if one.whole and (names := one.unseen(class_names)):
+        if one.wholly_mapped and (names := one.unseen(class_names)):
             yield f"{split!r} has nothing of {_few(names)}"
         if pairs := [f"{a} = {b}" for a, b, *_ in one.repeated]:
             yield f"{split!r} has {len(pairs)} pictures more than once: {_few(pairs)}"
