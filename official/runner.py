@@ -130,7 +130,8 @@ def _train(
         if fresh:
             overview.write(run_dir, tables, warnings)
         told = started.circumstances(experiment, arguments)
-        facts.begin(run_dir, started.facts(experiment, model), told)
+        known = started.facts(experiment, model)
+        facts.begin(run_dir, known, told, goes_on=goes_on)
     workers.any_of(False, strategy)  # nobody reads the folder before it is cleared
     began = time.perf_counter()
     try:

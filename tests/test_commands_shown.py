@@ -110,9 +110,10 @@ def test_the_snippet_is_python_and_names_the_file():
 
 
 def test_what_is_known_of_a_start_is_added_to_the_starts_before(tmp_path):
-    facts.begin(tmp_path, {"network": {"backbone": "X"}}, START)
+    known = {"network": {"backbone": "X"}}
+    facts.begin(tmp_path, known, START, goes_on=False)
     facts.end(tmp_path, 61.04)
-    facts.begin(tmp_path, {"network": {"backbone": "X"}}, START | {"cores": 4})
+    facts.begin(tmp_path, known, START | {"cores": 4}, goes_on=True)
     rows = dict(facts.rows(facts.read(tmp_path)))
     # The second was killed: nobody knows how long it took.
     assert rows["training took"] == "at least 1 min 1 s, in 2 starts"
@@ -136,3 +137,11 @@ def test_weights_that_nothing_gave_were_random():
         "epochs": "3",
         "seed": "0",
     }
+
+
+def test_of_a_run_that_an_earlier_version_began_not_all_is_known(tmp_path):
+    facts.begin(tmp_path, {}, START, goes_on=True)
+    facts.end(tmp_path, 7)
+    rows = dict(facts.rows(facts.read(tmp_path)))
+    assert rows["training took"] == "at least 7 s, in 2 starts"
+    assert len(commands.reproduction(facts.read(tmp_path))) == 1

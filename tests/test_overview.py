@@ -1,5 +1,7 @@
 """Every training looks its data over first."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import small
@@ -14,8 +16,8 @@ from official.data import (
     pipeline,
     with_unlabeled,
 )
+from official.report import facts, looking, overview, terminal
 from official.report import looked_over as report
-from official.report import looking, overview, terminal
 
 TRAIN = pipeline.Input(split="train", batch_size=2)
 VAL = pipeline.Input(split="val", batch_size=2)
@@ -216,3 +218,42 @@ def test_a_run_that_goes_on_does_not_look_again(monkeypatch):
     monkeypatch.setattr(looking, "Looking", refuse)
     tables, warnings, _ = runner._prepared(experiment, fresh=False, look=False)
     assert (tables, warnings) == ([], [])
+
+
+def test_a_run_keeps_what_it_found_and_what_is_known_of_its_starts(tmp_path):
+    folder = tmp_path / "run"
+
+    def run(epochs, *more):
+        experiment = small_classifier.experiment()
+        trainer = dataclasses.replace(experiment.trainer, epochs=epochs)
+        runner.run(
+            dataclasses.replace(experiment, trainer=trainer),
+            name="colors",
+            run_dir=folder,
+            overwrite=False,
+            evaluate_only=False,
+            dry_run=False,
+            arguments=["--experiment=colors", *more],
+        )
+        return facts.read(folder)
+
+    first = run(1)
+    assert first["data"] == {
+        "kind": "Colors",
+        "where": None,
+        "classes": 3,
+        "training": 12,
+        "evaluation": 12,
+    }
+    (start,) = first["starts"]
+    assert start["arguments"] == ["--experiment=colors"]
+    assert start["seconds"] > 0
+    kept = overview.read(folder)
+    assert "12 pictures are in both 'train' and 'val'" in kept["warnings"][0]
+    second = run(2, "--set=trainer.epochs = 2")
+    assert len(second["starts"]) == 2
+    assert second["training"]["epochs"] == 2
+    assert overview.read(folder) == kept
+    page = (folder / "report.html").read_text()
+    for part in ("expected calibration error", "12 pictures are in both", "2 starts"):
+        assert part in page, part

@@ -93,7 +93,9 @@ def full(folder):
     content |= {"classes": [HOSTILE, "b"], "rows": [keras, int8]}
     atomic.write(folder / "result.json", json.dumps(content))
     start = {"arguments": ["--experiment=e"], "date": "2026-01-02", "seconds": 5}
-    facts.begin(folder, {"data": {"kind": "Images", "where": HOSTILE}}, start)
+    facts.begin(
+        folder, {"data": {"kind": "Images", "where": HOSTILE}}, start, goes_on=False
+    )
     table = terminal.table("images", ("", "train"), [(f"images of {HOSTILE}", "7")])
     overview.write(folder, [table], [f"'train' has nothing of {HOSTILE}"])
     history.write(folder / "metrics.csv", [{"epoch": "1", "loss": "2"}])
@@ -199,7 +201,7 @@ def test_of_many_metrics_the_first_stands_beside_size_and_latency(tmp_path):
     found["rows"][0]["metrics"] |= {"top5": 0.9, "a": 0.1, "b": 0.2}
     atomic.write(tmp_path / "result.json", json.dumps(found))
     text = page_lib.write(tmp_path).read_text()
-    assert "<tr><th>model</th><th>top1</th><th>agreement</th>" in text
+    assert "<tr><th>model</th><th>top1</th><th>gate</th>" in text
     assert "<tr><th>model</th><th>top5</th><th>a</th><th>b</th></tr>" in text
 
 

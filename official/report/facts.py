@@ -11,15 +11,20 @@ FILE = "run.json"
 
 
 def begin(
-    run_dir: pathlib.Path, facts: Mapping[str, Any], start: Mapping[str, Any]
+    run_dir: pathlib.Path,
+    facts: Mapping[str, Any],
+    start: Mapping[str, Any],
+    *,
+    goes_on: bool,
 ) -> None:
-    """Writes what is known when a training starts.
+    """Writes what is known when a training starts, or goes on.
 
     Args:
         facts: "network", "data" and "training", which replace those of before.
         start: Where and by which command; comes after those of earlier starts.
+        goes_on: There were earlier starts, of which nothing may be known.
     """
-    earlier = read(run_dir).get("starts", [])
+    earlier = read(run_dir).get("starts", [{}]) if goes_on else []
     _write(run_dir, {**facts, "starts": [*earlier, dict(start)]})
 
 

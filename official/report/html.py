@@ -22,14 +22,7 @@ from official.report import (
     result,
 )
 
-_SHORT = {
-    "ap": "AP",
-    "ap50": "AP50",
-    "iou": "IoU",
-    "pq": "Panoptic quality (PQ)",
-    "rq": "Recognition quality (RQ)",
-    "sq": "Segmentation quality (SQ)",
-}
+_ACRONYMS = ("ap", "ap50", "ap75", "pq", "rq", "sq", "voc")
 _MOST_METRICS = 3  # beside size and latency
 
 
@@ -157,11 +150,11 @@ def _commands(
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    """Of a figure, for people: "mean IoU"."""
+    words = (w.upper() if w in _ACRONYMS else w for w in name.split("_"))
+    return " ".join("IoU" if word == "iou" else word for word in words)
 
 
 def _title(name: str) -> str:
-    """Of a measure, for a heading."""
-    if name in _SHORT:
-        return _SHORT[name]
-    return _words(name).capitalize()
+    words = _words(name)
+    return words[:1].upper() + words[1:]
