@@ -7,6 +7,7 @@ import small_classifier
 
 from official.metrics import detections, mean_iou
 from official.report import extremes
+from official.report.panels import base as panels
 
 
 class Given:
@@ -101,3 +102,22 @@ def test_pictures_and_their_figures_replace_those_of_before(tmp_path):
     assert found["model"] == "Keras"
     assert found["by"] == "confidence of the answer, below 0 if it is wrong"
     assert found["values"]["worst_0"] == -0.8
+
+
+def test_two_predictors_of_boxes_stand_below_the_truth_side_by_side():
+    panel = panels.find("detection")
+    image = np.full((32, 64, 3), 200, np.uint8)
+    nothing = {"boxes_yxyx": np.zeros((0, 4)), "class_ids": np.zeros(0, int)}
+
+    def drawn(*captions):
+        found = dict.fromkeys(captions, nothing)
+        picture = panel.draw(image, nothing, found, class_names=(), palette=())
+        return np.asarray(picture)
+
+    two = drawn("Keras", "int8")
+    height, width = two.shape[0] // 2, two.shape[1] // 2
+    assert (two[:height, width + 6 :] == 255).all()
+    for left in (slice(12, width - 12), slice(width + 12, -12)):
+        assert (two[height + 40 : -20, left] == 200).all()
+    assert drawn("Keras").shape[0] == height
+    assert drawn("Keras", "float16", "int8").shape == two.shape
