@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser()
     given = flags.parse_args(arguments)
+    given.arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not (given.list or given.experiment):
         flags.error("--experiment=NAME is missing; --list shows the names")
     if given.evaluate_only and (given.overwrite or given.dry_run):
@@ -116,6 +117,7 @@ def _train(
         overwrite=given.overwrite,
         evaluate_only=given.evaluate_only,
         dry_run=given.dry_run,
+        arguments=given.arguments,
     )
     if exports and keras_backend.chosen()[0] == "tensorflow":
         from tflite_export import export  # the first step need not wait for it

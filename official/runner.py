@@ -4,6 +4,10 @@ import json
 import os
 import pathlib
 import shutil
+import time
+from collections.abc import Sequence
+
+import rich.table
 
 from official import atomic, bindings, failures
 from official import experiment as experiment_lib
@@ -11,8 +15,13 @@ from official.data import base as data_base
 from official.data import pipeline
 from official.report import (
     confusion,
+    extremes,
+    facts,
     held,
     html,
+    looked_over,
+    looking,
+    overview,
     precision_recall,
     predictions,
     records,
@@ -26,6 +35,7 @@ from official.training import (
     preparation,
     rehearsal,
     session,
+    started,
     trainable,
     workers,
 )
@@ -52,10 +62,14 @@ def run(
     overwrite: bool,
     evaluate_only: bool,
     dry_run: bool,
+    arguments: Sequence[str] | None = None,
 ) -> bool:
     """Trains, evaluates, and fills the run folder but for its export.
 
     A folder that holds a run of the same experiment is continued.
+
+    Args:
+        arguments: Of the command, if this is one; the report gives them back.
 
     Returns:
         Whether this process is to export: of several hosts the first alone.
@@ -80,7 +94,7 @@ def run(
         _refuse_another(experiment, run_dir)
     if not evaluate_only:
         with workers.minding_others(strategy, run_dir):
-            _train(experiment, name, run_dir, goes_on=goes_on)
+            _train(experiment, name, run_dir, goes_on=goes_on, arguments=arguments)
     if chief:
         _evaluate(experiment, name, run_dir)
     return chief and not evaluate_only
@@ -102,18 +116,50 @@ def _train(
     run_dir: pathlib.Path,
     *,
     goes_on: bool,
+    arguments: Sequence[str] | None,
 ) -> None:
     """Nothing is written or deleted before data and network have been found right."""
     terminal.console.print(_summary(experiment, name, run_dir))
     _warn_of_another_task(experiment)
-    splits = (experiment.train.split, experiment.eval.split)
-    held.show(experiment.dataset, splits, experiment.task)
-    model = preparation.model(experiment, fresh=not goes_on)
     strategy = strategies.connect(experiment.trainer.strategy)
-    if workers.is_chief(strategy):
+    chief = workers.is_chief(strategy)
+    fresh = not goes_on
+    tables, warnings, model = _prepared(experiment, fresh=fresh, look=fresh and chief)
+    if chief:
         _begin(experiment, name, run_dir, model, goes_on=goes_on)
+        if fresh:
+            overview.write(run_dir, tables, warnings)
+        told = started.circumstances(experiment, arguments)
+        known = started.facts(experiment, model)
+        facts.begin(run_dir, known, told, goes_on=goes_on)
     workers.any_of(False, strategy)  # nobody reads the folder before it is cleared
-    session.train(experiment, run_dir, model)
+    began = time.perf_counter()
+    try:
+        session.train(experiment, run_dir, model)
+    finally:
+        if chief:
+            facts.end(run_dir, time.perf_counter() - began)
+
+
+def _prepared(
+    experiment: experiment_lib.Experiment, *, fresh: bool, look: bool
+) -> tuple[list[rich.table.Table], list[str], trainable.Trainable]:
+    """What was printed of the data, and the model that is to learn from it.
+
+    Args:
+        fresh: The run begins.
+        look: Look the examples over, which a run that goes on has done.
+    """
+    sources = (experiment.train, experiment.eval)
+    splits = (experiment.train.split, experiment.eval.split)
+    tables = held.show(experiment.dataset, splits, experiment.task)
+    if not look:
+        return tables, [], preparation.model(experiment, fresh=fresh)
+    with looking.Looking(experiment.dataset, sources) as reader:
+        model = preparation.model(experiment, fresh=fresh)
+        found = reader.found()
+    more, warnings = looked_over.show(found, experiment.dataset.class_names)
+    return [*more, *tables], warnings, model
 
 
 def _begin(
@@ -234,14 +280,15 @@ def _evaluate(
     state = checkpoints.state(best)
     predictor = one_program.Predictor(network)
     mistakes = predictions.mistakes(experiment.task)
+    ranking = extremes.Ranking(experiment.task)
     found = evaluation.evaluate(
         experiment.task,
         {"Keras": predictor},
         session.evaluation_batches(experiment),
         class_names=state.class_names,
-        watch=mistakes.watch,
+        watch=evaluation.watched_by(mistakes.watch, ranking.watch),
     )["Keras"]
-    facts = {
+    known = {
         "experiment": name,
         "metric": experiment.task.metric,
         "constant": found.constant,
@@ -252,12 +299,17 @@ def _evaluate(
         "best_epoch": state.best_epoch,
         "weights": checkpoints.digest(best),
     }
-    result.update(run_dir, facts, [{"name": "Keras", "metrics": found.metrics}])
+    task, judges = experiment.task, found.judges
+    row = {"name": "Keras", "metrics": found.metrics}
+    if calibration := task.calibration(judges):
+        row["calibration"] = calibration.as_json()
+    result.update(run_dir, known, [row])
     _save(network, run_dir / "model.keras")
     pictures = run_dir / "predictions"
-    predictions.draw(experiment, {"prediction": predictor}, pictures)
+    shown = {"prediction": predictor}
+    predictions.draw(experiment, shown, pictures)
+    extremes.draw(experiment, shown, pictures, ranking=ranking)
     predictions.write_mistakes(mistakes, pictures, class_names=state.class_names)
-    task, judges = experiment.task, found.judges
     confused = task.confusion(judges, state.class_names)
     confusion.write(run_dir, *(confused or (None, ())))
     precision_recall.write(run_dir, task.precision_recall(judges))

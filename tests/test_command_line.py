@@ -164,8 +164,9 @@ def test_the_stages_follow_each_other(monkeypatch, capsys, tmp_path):
     calls = []
 
     def train_it(
-        experiment, *, name, run_dir, overwrite, evaluate_only, dry_run
+        experiment, *, name, run_dir, overwrite, evaluate_only, dry_run, arguments
     ) -> bool:
+        assert arguments[0] == f"--experiment={name}"
         calls.append((name, run_dir, overwrite, evaluate_only, dry_run))
         calls.append(experiment.seed)
         return not (evaluate_only or dry_run)

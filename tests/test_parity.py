@@ -187,6 +187,11 @@ def test_an_export_leaves_files_descriptions_and_figures(exported):
     keras_row, float_row, int8_row = report["rows"]
     assert keras_row["metrics"]["mean_iou"] > 0.9 > report["constant"]
     assert float_row["agreement"] == pytest.approx(1, abs=1e-3)
+    assert "edgetpu" not in float_row
+    mapped = int8_row["edgetpu"]
+    assert 0 < mapped["ops"] <= mapped["total_ops"] == int8_row["ops"]
+    pictures = {path.stem for path in (exported / "predictions").glob("*.png")}
+    assert {"worst_0", "best_0"} <= pictures
     for row in (float_row, int8_row):
         assert row["gate"] == "passed"
         assert row["size_bytes"] == (folder / row["file"]).stat().st_size

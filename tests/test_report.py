@@ -8,7 +8,7 @@ import pytest
 import rich.console
 
 from official import atomic
-from official.report import confusion, curves, history, html, terminal
+from official.report import confusion, curves, history, html, pictures, terminal
 from official.report.panels import base as panels
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -152,12 +152,18 @@ def test_a_metric_that_could_not_be_measured_is_left_blank(tmp_path):
     assert "<td>road</td><td></td>" in html.write(tmp_path).read_text()
 
 
-def test_the_sheet_of_mistakes_comes_after_the_pictures(tmp_path):
+def test_pictures_come_by_kind_and_number(tmp_path):
     run_folder(tmp_path, [])
-    for name in ("mistakes", "1"):
+    for name in ("mistakes", "10", "1", "best_1", "best_0", "training"):
         panel(1).save(tmp_path / "predictions" / f"{name}.png")
-    names = [path.stem for path in html._pictures(tmp_path)]
-    assert names == ["0", "1", "mistakes"]
+    found = pictures.ordered(tmp_path)
+    names = {kind: [path.stem for path in paths] for kind, paths in found.items()}
+    assert names == {
+        "worst": [],
+        "best": ["best_0", "best_1"],
+        "mistakes": ["mistakes"],
+        "": ["0", "1", "10"],
+    }
 
 
 def test_a_history_with_gaps_comes_back(tmp_path):

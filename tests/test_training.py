@@ -91,9 +91,14 @@ def test_a_run_leaves_all_that_a_person_opens(finished):
         "result.json",
         "model.keras",
         "report.html",
+        "run.json",
+        "dataset.json",
     ):
         assert (finished / name).stat().st_size > 0, name
-    assert len(list((finished / "predictions").glob("*.png"))) == 8
+    assert {path.stem for path in (finished / "predictions").glob("*.png")} == {
+        *map(str, range(8)),
+        *(f"{kind}_{rank}" for kind in ("worst", "best") for rank in range(3)),
+    }
     assert list((finished / "tensorboard").glob("events.*"))
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {
         "last.npz",

@@ -13,7 +13,7 @@ import numpy as np
 from official import atomic, export_spec, failures
 from official import experiment as experiment_lib
 from official.quantization import rewrite
-from official.report import html, predictions, terminal
+from official.report import extremes, html, predictions, terminal
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import (
@@ -69,6 +69,7 @@ def run(
         experiment = dataclasses.replace(experiment, quantization=None)
     _remove_stale(run_dir / "export", checkpoints.path(run_dir, checkpoint))
     files = write(experiment, network, folder=run_dir / "export")
+    ranking = extremes.Ranking(experiment.task)
     results = parity.measure(
         experiment.task,
         network,
@@ -76,6 +77,7 @@ def run(
         spec=experiment.export,
         batches=examples.evaluation_batches(experiment),
         class_names=experiment.dataset.class_names,
+        watch=ranking.watch,
     )
     verdicts = parity.judge(
         results,
@@ -86,6 +88,8 @@ def run(
     figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
     made = findings.for_hardware(files, figures, experiment.export.target)
     rows = results_lib.rows(results, verdicts, figures, reference=shown)
+    results_lib.add_calibration(rows, results, experiment.task)
+    results_lib.add_mapping(rows, findings.on_edgetpu(files))
     reference = results[parity.KERAS]
     results_lib.write(
         experiment,
@@ -98,7 +102,7 @@ def run(
     model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
     findings.measure_layers(experiment, network, files, run_dir)
     complaints = findings.compare_ops(experiment, network, files)
-    report = _draw(experiment, network, files, run_dir)
+    report = _draw(experiment, network, files, run_dir, ranking=ranking)
     results_lib.show(rows, experiment.task.metric)
     for line in (line for _, lines in made.values() for line in lines):
         terminal.console.print(line, soft_wrap=True)
@@ -333,13 +337,18 @@ def _draw(
     network: keras.Model,
     files: Mapping[str, pathlib.Path],
     run_dir: pathlib.Path,
+    *,
+    ranking: extremes.Ranking,
 ) -> pathlib.Path:
     # A float file shows what Keras shows.
-    shown = {k: v for k, v in files.items() if "float" not in k} or files
+    floats = {p for p in experiment.export.precisions if p.startswith("float")}
+    shown = {k: v for k, v in files.items() if not floats & set(k.split())} or files
     runners = {name: interpreter.Runner(path) for name, path in shown.items()}
     reference = parity.keras_predictor(
         network, task=experiment.task, spec=experiment.export
     )
     predictors: dict[str, evaluation.Predictor] = {parity.KERAS: reference, **runners}
-    predictions.draw(experiment, predictors, run_dir / "predictions")
+    pictures = run_dir / "predictions"
+    predictions.draw(experiment, predictors, pictures)
+    extremes.draw(experiment, predictors, pictures, ranking=ranking)
     return html.write(run_dir)

@@ -21,6 +21,7 @@ from tflite_export import (
     flatbuffer,
     inference,
     layer_errors,
+    mapping,
     op_parity,
     sidecar,
 )
@@ -89,6 +90,41 @@ def for_hardware(
             "compiled": [outcome.as_json() for outcome in outcomes],
         }
         found[variant] = (facts, [f"{variant}: {line}" for line in lines])
+    return found
+
+
+def on_edgetpu(files: Mapping[str, pathlib.Path]) -> dict[str, dict[str, Any]]:
+    """What Coral's EdgeTPU would take of each integer file, whatever its target.
+
+    By the rules of `check`; the compiler itself is not run.
+    """
+    target = targets_base.find("edgetpu")
+    found = {}
+    for variant, path in files.items():
+        described = sidecar.read(path)
+        if described["precision"] not in export_spec.INTEGER:
+            continue
+        file = flatbuffer.read(path)
+        layers = described.get("float_layers", ())
+        assessed = check.assess(file, target=target, float_layers=layers)
+        mapped = assessed.mapped
+        first = None
+        if mapped.first_outside >= 0:
+            one = assessed.verdicts[mapped.first_outside]
+            first = {
+                "number": mapped.first_outside,
+                "op": one.op,
+                "layer": one.layer,
+                "reason": one.reason,
+            }
+        behind = [v for v in assessed.verdicts if v.reason == mapping.SECOND_SUBGRAPH]
+        found[variant] = {
+            "ops": mapped.ops,
+            "total_ops": mapped.total_ops,
+            "share": mapped.share,
+            "behind": len(behind),
+            "first": first,
+        }
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from official import atomic
 from official import experiment as experiment_lib
-from official.report import result
+from official.report import machine, result
 from official.tasks import base as tasks_base
 from official.tasks import evaluation
 from official.training import checkpoints
@@ -210,12 +210,7 @@ def _listed(names: list[str]) -> str:
 
 def processor() -> str:
     """The CPU's name, as far as the system tells it, and how many threads it runs."""
-    name = platform.processor() or platform.machine()
-    described = pathlib.Path("/proc/cpuinfo")
-    if described.is_file():
-        lines = described.read_text().splitlines()
-        found = [line.partition(":")[2] for line in lines if "model name" in line]
-        name = found[0].strip() if found else name
+    name = machine.processor()
     return f"{name} ({platform.machine()}, {os.cpu_count()} threads in all)"
 
 

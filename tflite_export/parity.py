@@ -59,6 +59,7 @@ def measure(
     spec: export_spec.Export,
     batches: Iterable[tuple[Any, tasks_base.Targets]],
     class_names: tuple[str, ...],
+    watch: evaluation.Watch | None = None,
 ) -> dict[str, evaluation.Result]:
     """Results of the Keras model (as `KERAS`) and of every file, in one pass.
 
@@ -67,12 +68,15 @@ def measure(
         files: By name.
         spec: Of the files.
         batches: Of the evaluation set.
+        watch: Is shown what the Keras model makes of every batch.
     """
     reference = keras_predictor(network, task=task, spec=spec)
     predictors: dict[str, evaluation.Predictor] = {KERAS: reference}
     for name, path in files.items():
         predictors[name] = interpreter.Runner(path)
-    return evaluation.evaluate(task, predictors, batches, class_names=class_names)
+    return evaluation.evaluate(
+        task, predictors, batches, class_names=class_names, watch=watch
+    )
 
 
 def keras_predictor(

@@ -9,6 +9,7 @@ from typing import Any
 from official import atomic
 from official import experiment as experiment_lib
 from official.report import result, terminal
+from official.tasks import base as tasks_base
 from official.tasks import evaluation
 from official.training import checkpoints
 from tflite_export import benchmark, parity
@@ -30,6 +31,29 @@ def rows(
         _file_row(name, results[name], verdicts[name], figures[name])
         for name in verdicts
     ]
+
+
+def add_calibration(
+    rows: list[result.Row],
+    results: Mapping[str, evaluation.Result],
+    task: tasks_base.Task,
+) -> None:
+    """Adds to each row how often the scores are right, where there are scores.
+
+    Args:
+        rows: From `rows`; the first is that of the Keras model.
+    """
+    for place, row in enumerate(rows):
+        judges = results[row["name"] if place else parity.KERAS].judges
+        if found := task.calibration(judges):
+            row["calibration"] = found.as_json()
+
+
+def add_mapping(rows: list[result.Row], found: Mapping[str, Any]) -> None:
+    """Adds to the rows of files what the EdgeTPU takes of them."""
+    for row in rows:
+        if row["name"] in found:
+            row["edgetpu"] = found[row["name"]]
 
 
 def finite(metrics: Mapping[str, float]) -> dict[str, float | None]:

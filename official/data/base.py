@@ -75,6 +75,11 @@ class Dataset(abc.ABC):
         """Classes whose pixels have an `instance`, increasing; others are stuff."""
         return ()
 
+    @property
+    def drawn(self) -> bool:
+        """Whether a program makes the examples, and there is nothing to look over."""
+        return False
+
     @abc.abstractmethod
     def size(self, split: str) -> int:
         """Number of examples in a split.
@@ -131,6 +136,20 @@ class Dataset(abc.ABC):
         """
         stream = self.load(split, limit=max(indices) + 1).as_numpy_iterator()
         return (example for index, example in enumerate(stream) if index in indices)
+
+    def stored(
+        self, split: str, indices: Sequence[int], *, maps: bool = True
+    ) -> Iterable[Example]:
+        """As `pick`, but an image that is a file is an `encoded.Encoded`.
+
+        Args:
+            maps: Read maps of classes, too, where these are files of their own.
+
+        Raises:
+            failures.DataError: As `pick`.
+        """
+        del maps
+        return self.pick(split, indices)
 
     def image_numbers(self, split: str) -> Mapping[str, int | str]:
         """The source's own ids of images by `image_id`; empty if it has none.

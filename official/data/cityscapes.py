@@ -102,6 +102,9 @@ class Cityscapes(indexed.IndexedDataset):
             "image_id": self.image_id(record),
         }
 
+    def glance(self, record: Record) -> dict[str, Any]:
+        return {"image": encoded.read(record.image), "image_id": self.image_id(record)}
+
     def image_id(self, record: Record) -> str:
         """Such as "train/ulm_000000_000019"."""
         name = record.image.name.removesuffix(self.IMAGE_END)

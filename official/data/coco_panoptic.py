@@ -127,6 +127,9 @@ class COCOPanoptic(indexed.IndexedDataset):
             "image_id": record.image_id,
         }
 
+    def glance(self, record: Record) -> dict[str, Any]:
+        return {"image": encoded.read(record.image), "image_id": record.image_id}
+
     def segment_counts(self, split: str) -> segment_summary.Summary:
         """As `Dataset.segment_counts`.
 

@@ -99,6 +99,9 @@ class MaskFolder(indexed.IndexedDataset):
         label_maps.require_same_size(image, semantic, path=record.mask)
         return {"image": image, "semantic": semantic, "image_id": record.image_id}
 
+    def glance(self, record: Record) -> dict[str, Any]:
+        return {"image": encoded.read(record.image), "image_id": record.image_id}
+
     def read_mask(self, path: pathlib.Path) -> np.ndarray:
         """The classes in a file, int32 `[H, W]`.
 

@@ -103,6 +103,9 @@ class PanopticFolder(indexed.IndexedDataset):
         instance = self._numbered(example["semantic"], record.instances)
         return {**example, "instance": instance}
 
+    def glance(self, record: Record) -> dict[str, Any]:
+        return self._masks().glance(record.labelled)
+
     def segment_counts(self, split: str) -> segment_summary.Summary:
         """As `Dataset.segment_counts`, of the first images."""
 

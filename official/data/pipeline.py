@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -227,9 +227,21 @@ def picked(dataset: base.Dataset, source: Input, count: int) -> Iterable[base.Ex
     """
     size = source.count(dataset)
     count = min(count, size)
+    yield from at(dataset, source, [number * size // count for number in range(count)])
+
+
+def at(
+    dataset: base.Dataset, source: Input, places: Sequence[int]
+) -> Iterable[base.Example]:
+    """The examples at some places of what is used, increasing.
+
+    Raises:
+        failures.DataError: If the data is missing or faulty.
+    """
     constant = _constant(dataset)
+    if not places:
+        return
     with errors.clear():
-        places = [number * size // count for number in range(count)]
         for example in dataset.pick(source.split, places):
             yield {**example, **constant}
 
@@ -312,6 +324,21 @@ def _allowed(key: str, value: "tf.Tensor", classes: int) -> "tf.Tensor":
         return alike & tf.reduce_all(value <= 1)  # a NaN fails, too
     low = -1 if key == "label" else 0
     return tf.reduce_all((low <= value) & (value < classes))
+
+
+def require_labels(example: base.Example, classes: int) -> None:
+    """Refuses an example of which training would.
+
+    Args:
+        example: Its values arrays or what NumPy takes for some.
+
+    Raises:
+        failures.DataError: If a class is none.
+    """
+    name = str(example.get("image_id", "an example")).encode()
+    for key, check in _CHECKS.items():
+        if key in example:
+            check(classes, np.asarray(example[key]), name)
 
 
 def _label(classes: int, label: np.ndarray, name: bytes) -> np.ndarray:

@@ -65,6 +65,10 @@ class SyntheticStreets(indexed.IndexedDataset):
     def thing_ids(self) -> tuple[int, ...]:
         return classes.THING_IDS
 
+    @property
+    def drawn(self) -> bool:
+        return True
+
     def records(self, split: str) -> Sequence[tuple[str, int]]:
         """Pairs of split and index."""
         if split not in _SPLITS:

@@ -59,6 +59,10 @@ class SyntheticBoxes(indexed.IndexedDataset):
     def palette(self) -> Sequence[base.Color]:
         return tuple(row.color for row in _CLASSES)
 
+    @property
+    def drawn(self) -> bool:
+        return True
+
     def records(self, split: str) -> Sequence[tuple[str, int]]:
         """Pairs of split and index."""
         return _streets(self).records(split)

@@ -64,6 +64,10 @@ class WithUnlabeled(base.Dataset):
     def thing_ids(self) -> tuple[int, ...]:
         return self.labeled.thing_ids
 
+    @property
+    def drawn(self) -> bool:
+        return self.labeled.drawn
+
     def size(self, split: str) -> int:
         """Number of examples; of the training split, those that make up a pass."""
         labeled = self.labeled.size(split)
@@ -104,6 +108,14 @@ class WithUnlabeled(base.Dataset):
         if split != self.split:
             return self.labeled.pick(split, indices)
         return super().pick(split, indices)
+
+    def stored(
+        self, split: str, indices: Sequence[int], *, maps: bool = True
+    ) -> Iterable[base.Example]:
+        """As `Dataset.stored`, of the training split only the labelled examples."""
+        size = self.labeled.size(split)
+        labelled = [index for index in indices if index < size]
+        return self.labeled.stored(split, labelled, maps=maps)
 
     def _mixed(
         self, *, seed: int | None, start: int, cache: bool, limit: int | None

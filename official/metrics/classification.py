@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from official.metrics import calibration
+
 _FEW = 5  # of up to this many classes, the five best always hold the right one
 
 
@@ -30,6 +32,7 @@ class ClassificationMetrics(keras.metrics.Metric):
         classes = len(self.class_names)
         self.confusion = np.zeros((classes, classes), np.int64)
         self._among_five: int | None = 0
+        self.calibration = calibration.Calibration("classes")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         """Counts a batch.
@@ -60,6 +63,8 @@ class ClassificationMetrics(keras.metrics.Metric):
             self._among_five = None
         elif self._among_five is not None:
             scores = np.asarray(y_pred["scores"])[labelled]
+            said = np.take_along_axis(scores, guess[:, None].astype(np.int64), axis=1)
+            self.calibration.add(said[:, 0], guess == truth)
             # The right class is among those not below it.
             rivals = scores >= np.take_along_axis(scores, truth[:, None], axis=1)
             among_five = (guess == truth) | (rivals.sum(axis=1) <= _FEW)

@@ -41,11 +41,15 @@ class Score:
         by_class: "ap" and "ap50" of each class; NaN for a class without objects.
         precision: `[101, K]`, at an overlap of 0.5 and recalls 0, 0.01, ..., 1; NaN for
             classes without objects.
+        scores: Of all detections that count, `[N]`.
+        hits: Whether each has an object of its class at an overlap of 0.5, bool `[N]`.
     """
 
     overall: dict[str, float]
     by_class: dict[str, np.ndarray]
     precision: np.ndarray
+    scores: np.ndarray
+    hits: np.ndarray
 
 
 def score(images: Sequence[detections.Image], *, classes: int) -> Score:
@@ -96,7 +100,23 @@ def _score_of(evaluator: "cocoeval.COCOeval") -> Score:
         overall={name: float(v) for name, v in zip(NAMES, stats, strict=True)},
         by_class={"ap": precision.mean(axis=(0, 1)), "ap50": halves.mean(axis=0)},
         precision=halves,
+        **_hits(evaluator),
     )
+
+
+def _hits(evaluator: "cocoeval.COCOeval") -> dict[str, np.ndarray]:
+    """What each detection, objects of all sizes asked for, is at an overlap of 0.5."""
+    every = evaluator.params.areaRng[0]
+    kept = [one for one in evaluator.evalImgs if one and one["aRng"] == every]
+    counts = [~np.asarray(one["dtIgnore"][0], bool) for one in kept]
+    scores = [np.asarray(one["dtScores"], np.float64) for one in kept]
+    hits = [np.asarray(one["dtMatches"][0]) > 0 for one in kept]
+    return {
+        name: np.concatenate([v[c] for v, c in zip(values, counts, strict=True)])
+        if values
+        else np.zeros(0)
+        for name, values in (("scores", scores), ("hits", hits))
+    }
 
 
 def _index(

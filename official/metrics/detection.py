@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from official.metrics import calibration as calibration_lib
 from official.metrics import coco_ap, detections, voc_ap
 from official.ops import box_kinds
 
@@ -85,6 +86,12 @@ class DetectionMetrics(keras.metrics.Metric):
             for name, curve in zip(self.class_names, curves, strict=True)
             if not np.isnan(curve).any()
         }
+
+    def calibration(self) -> calibration_lib.Calibration:
+        """Scores against the precision at an overlap of 0.5."""
+        found = calibration_lib.Calibration("boxes")
+        found.add(self._scored().scores, self._scored().hits)
+        return found
 
     def confusion(self) -> np.ndarray:
         """Counts `[truth, prediction]` `[K + 1, K + 1]`; the last stands for nothing.

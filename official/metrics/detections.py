@@ -121,6 +121,22 @@ def matches(image: Image, *, min_score: float, min_iou: float) -> Iterator[Match
             yield Match(None, int(classes[detection]))
 
 
+def f1(image: Image, *, min_score: float, min_iou: float) -> float:
+    """Of one image: twice what is found rightly, by all that is there and is found.
+
+    An image in which nothing is and nothing is found has 1.
+
+    Args:
+        min_score: As for `matches`.
+        min_iou: Likewise.
+    """
+    pairs = list(matches(image, min_score=min_score, min_iou=min_iou))
+    right = sum(each.truth == each.prediction for each in pairs)
+    there = sum(each.truth is not None for each in pairs)
+    said = sum(each.prediction is not None for each in pairs)
+    return 2 * right / (there + said) if pairs else 1.0
+
+
 def _covered(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """The largest share of each box that lies on one region."""
     if not len(regions):

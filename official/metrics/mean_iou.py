@@ -85,3 +85,25 @@ class SegmentationMetrics(keras.metrics.Metric):
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else 0.0
+
+
+def of_image(truth: np.ndarray, guess: np.ndarray, *, ignore_label: int = 255) -> float:
+    """Mean IoU of one image over the classes that are in its truth.
+
+    Args:
+        truth: Class ids `[H, W]`, or `ignore_label`.
+        guess: Class ids `[H, W]`.
+
+    Returns:
+        NaN for an image without a labelled pixel.
+    """
+    valid = truth != ignore_label
+    truth, guess = truth[valid], guess[valid]
+    size = 1 + max(truth.max(initial=0), guess.max(initial=0))
+    true, said, both = (
+        np.bincount(ids, minlength=size)
+        for ids in (truth, guess, truth[truth == guess])
+    )
+    there = true > 0
+    shares = both[there] / (true + said - both)[there]
+    return float(shares.mean()) if shares.size else float("nan")

@@ -1,68 +1,96 @@
 """`report.html`: one self-contained page about a run."""
 
-import base64
-import io
 import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jinja2
-from PIL import Image
 
 from official import atomic
 from official.report import (
+    by_class,
+    commands,
     confusion,
     curves,
+    facts,
     history,
     layer_errors,
+    overview,
+    pictures,
     precision_recall,
-    predictions,
+    reliability,
     result,
 )
 
-_PICTURE_WIDTH = 1400
-_SAMPLES = pathlib.Path("predictions") / predictions.TRAINING
+_ACRONYMS = ("ap", "ap50", "ap75", "pq", "rq", "sq", "voc")
+_MOST_METRICS = 3  # beside size and latency
 
-_ClassRow = tuple[str, list[float | None]]
-"""A class, and its value in every row of the result."""
+
+class Section(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        anchor: Its address within the page, and the name of its template in `page/`.
+        title: In the line of contents; one without a title is not there.
+        content: What the template is given, as `it`.
+    """
+
+    anchor: str
+    title: str
+    content: Any
 
 
 def write(run_dir: pathlib.Path) -> pathlib.Path:
     """Draws the page from what lies in the run folder; returns its path.
 
-    What is not there yet (a run that has not been exported) is left out.
+    What is not there (a run that has not been exported) is left out.
     """
     found = result.read(run_dir)
-    rows = history.read(run_dir / "metrics.csv")
-    metric = found.get("metric", "")
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("official.report", "."),
+        loader=jinja2.PackageLoader("official.report", "page"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["words"] = _words
-    results = found.get("rows", [])
-    confused = confusion.read(run_dir)
-    precisions = precision_recall.read(run_dir)
-    page = environment.get_template("report.html.jinja").render(
-        result=found,
-        metrics=_overall(results, metric),
-        tables=_by_class(results),
-        curves=curves.svg(rows, _plots(rows, metric)) if rows else "",
-        pictures=[_data_url(path) for path in _pictures(run_dir)],
-        samples=[_data_url(path) for path in [run_dir / _SAMPLES] if path.exists()],
-        confusion=_png_url(run_dir / confusion.PICTURE) if confused else "",
-        pairs=confusion.pairs(*confused) if confused else [],
-        precision=precision_recall.svg(precisions) if precisions else "",
-        errors=[
-            (name, found, layer_errors.svg(found["layers"]), layer_errors.worst)
-            for name, found in layer_errors.read(run_dir).items()
-            if found["layers"]
-        ],
-        config=(run_dir / "config.gin").read_text(),
+    environment.filters |= {"words": _words, "title": _title}
+    page = environment.get_template("page.html.jinja").render(
+        title=found.get("experiment") or "run",
+        sections=[each for each in _sections(run_dir, found) if each.content],
     )
     file = run_dir / "report.html"
     atomic.write(file, page)
     return file
+
+
+def _sections(run_dir: pathlib.Path, found: dict[str, Any]) -> Iterator[Section]:
+    """All parts in their order; what there is nothing to show of has no content."""
+    rows: list[result.Row] = found.get("rows", [])
+    told = facts.read(run_dir)
+    yield Section("facts", "", facts.rows(told))
+    yield Section("results", "Results", _results(found) if rows else None)
+    yield Section("data", "Data", _data(run_dir))
+    yield Section("curves", "Curves", _curves(run_dir, found.get("metric", "")))
+    yield Section("predictions", "Predictions", pictures.groups(run_dir))
+    tables = {"tables": by_class.tables(rows), "models": [row["name"] for row in rows]}
+    yield Section("classes", "Classes", tables if tables["tables"] else None)
+    yield Section("confusion", "Confusion", _confusion(run_dir))
+    precisions = precision_recall.read(run_dir)
+    curve = precision_recall.svg(precisions) if precisions else None
+    yield Section("precision", "Precision and recall", curve)
+    yield Section("calibration", "Calibration", reliability.section(found))
+    yield Section("layers", "Quantization error", _layers(run_dir))
+    mapped = [row for row in rows if "edgetpu" in row]
+    yield Section("edgetpu", "EdgeTPU", mapped)
+    yield Section("commands", "Commands", _commands(run_dir, told, found))
+    config = (run_dir / "config.gin").read_text(encoding="utf-8")
+    yield Section("configuration", "Configuration", config)
+
+
+def _results(found: dict[str, Any]) -> dict[str, Any]:
+    """Size and latency stand beside what counts, not beyond twenty other figures."""
+    metrics = _overall(found["rows"], found["metric"])
+    first = len(metrics) if len(metrics) <= _MOST_METRICS else 1
+    return {"result": found, "metrics": metrics[:first], "others": metrics[first:]}
 
 
 def _overall(rows: list[result.Row], metric: str) -> list[str]:
@@ -71,15 +99,17 @@ def _overall(rows: list[result.Row], metric: str) -> list[str]:
     return sorted((name for name in names if "/" not in name), key=metric.__ne__)
 
 
-def _by_class(rows: list[result.Row]) -> list[tuple[str, list[_ClassRow]]]:
-    """What is measured of each class: tables by the word before the slash."""
-    keys = dict.fromkeys(key for row in rows for key in row["metrics"] if "/" in key)
-    tables: dict[str, list[_ClassRow]] = {}
-    for key in keys:
-        measure, _, name = key.partition("/")
-        values = [row["metrics"].get(key) for row in rows]
-        tables.setdefault(measure, []).append((name, values))
-    return list(tables.items())
+def _data(run_dir: pathlib.Path) -> dict[str, Any] | None:
+    content = {
+        "found": overview.read(run_dir),
+        "samples": pictures.samples(run_dir),
+    }
+    return content if any(content.values()) else None
+
+
+def _curves(run_dir: pathlib.Path, metric: str) -> str | None:
+    rows = history.read(run_dir / "metrics.csv")
+    return curves.svg(rows, _plots(rows, metric)) if rows else None
 
 
 def _plots(rows: list[dict[str, str]], metric: str) -> list[list[str]]:
@@ -91,25 +121,40 @@ def _plots(rows: list[dict[str, str]], metric: str) -> list[list[str]]:
     return [["loss", "val_loss"], [main, *others[:3]], ["learning_rate"]]
 
 
+def _confusion(run_dir: pathlib.Path) -> dict[str, Any] | None:
+    found = confusion.read(run_dir)
+    if found is None:
+        return None
+    picture = pictures.png_url(run_dir / confusion.PICTURE)
+    return {"picture": picture, "pairs": confusion.pairs(*found)}
+
+
+def _layers(run_dir: pathlib.Path) -> list[tuple[Any, ...]]:
+    return [
+        (name, found, layer_errors.svg(found["layers"]), layer_errors.worst)
+        for name, found in layer_errors.read(run_dir).items()
+        if found["layers"]
+    ]
+
+
+def _commands(
+    run_dir: pathlib.Path, told: dict[str, Any], found: dict[str, Any]
+) -> dict[str, Any] | None:
+    groups = [
+        ("This run", commands.reproduction(told)),
+        ("Its files", commands.use(told, found, run_dir)),
+    ]
+    if not any(lines for _, lines in groups):
+        return None
+    return {"groups": groups, "snippet": commands.snippet(told, found, run_dir)}
+
+
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    """Of a figure, for people: "mean IoU"."""
+    words = (w.upper() if w in _ACRONYMS else w for w in name.split("_"))
+    return " ".join("IoU" if word == "iou" else word for word in words)
 
 
-def _pictures(run_dir: pathlib.Path) -> list[pathlib.Path]:
-    """By number, then the others by name."""
-    found = (run_dir / "predictions").glob("*.png")
-    found = (path for path in found if path != run_dir / _SAMPLES)
-    return sorted(found, key=lambda path: (not path.stem.isdigit(), path.name))
-
-
-def _data_url(path: pathlib.Path) -> str:
-    with Image.open(path) as picture:
-        picture.thumbnail((_PICTURE_WIDTH, _PICTURE_WIDTH))
-        content = io.BytesIO()
-        picture.convert("RGB").save(content, "JPEG", quality=85)
-    text = base64.b64encode(content.getvalue()).decode()
-    return f"data:image/jpeg;base64,{text}"
-
-
-def _png_url(path: pathlib.Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _title(name: str) -> str:
+    words = _words(name)
+    return words[:1].upper() + words[1:]

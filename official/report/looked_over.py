@@ -1,8 +1,9 @@
-"""A table of what splits hold once every example was read, and warnings."""
+"""A table of what splits hold once their examples were read, and warnings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import rich.table
 
 from official.data import base
 from official.data import looked_over as looked_over_lib
@@ -14,16 +15,24 @@ _NAMED = 3  # examples in a line
 
 def show(
     found: Mapping[str, looked_over_lib.LookedOver], class_names: Sequence[str]
-) -> None:
+) -> tuple[list[rich.table.Table], list[str]]:
     """Prints a column for each split, then what is odd about them.
 
     Args:
-        found: By split, the training's first.
+        found: By split, the training's first; nothing is printed of none.
+
+    Returns:
+        What was printed: the table, and the warnings.
     """
+    if not found:
+        return [], []
     rows = [(name, *cells) for name, cells in _rows(found, class_names)]
-    terminal.console.print(terminal.table("images", ("", *found), rows))
-    for line in _odd(found, class_names):
+    table = terminal.table("images", ("", *found), rows)
+    warnings = list(_odd(found, class_names))
+    terminal.console.print(table)
+    for line in warnings:
         terminal.console.print(f"warning: {line}")
+    return [table], warnings
 
 
 def _rows(
@@ -31,8 +40,13 @@ def _rows(
 ) -> Iterator[tuple[str, list[str]]]:
     splits = list(found.values())
     yield "can be read", [str(one.count) for one in splits]
+    if not all(one.whole for one in splits):
+        # Looked at are those spread evenly over a split.
+        yield "of", [_part(one) for one in splits]
     yield "height, least .. median .. most", [_spread(one.heights) for one in splits]
     yield "width", [_spread(one.widths) for one in splits]
+    if any(one.mapped not in (0, one.count) for one in splits):
+        yield "maps read, spread evenly", [str(one.mapped) for one in splits]
     for number, name in enumerate(class_names[:_SHOWN]):
         if any(one.classes for one in splits):
             yield f"images of {name}", [str(one.classes[number]) for one in splits]
@@ -51,7 +65,8 @@ def _odd(
     found: Mapping[str, looked_over_lib.LookedOver], class_names: Sequence[str]
 ) -> Iterator[str]:
     for split, one in found.items():
-        if names := one.unseen(class_names):
+        # Of a part, a class that is missing tells nothing.
+        if one.wholly_mapped and (names := one.unseen(class_names)):
             yield f"{split!r} has nothing of {_few(names)}"
         if pairs := [f"{a} = {b}" for a, b, *_ in one.repeated]:
             yield f"{split!r} has {len(pairs)} pictures more than once: {_few(pairs)}"
@@ -64,6 +79,10 @@ def _odd(
                     f"{len(shared)} pictures are in both {split!r} and {other!r}, so "
                     f"the figures will be too good: {_few(pairs)}"
                 )
+
+
+def _part(one: looked_over_lib.LookedOver) -> str:
+    return "all" if one.whole else f"{one.total}, spread evenly"
 
 
 def _spread(values: Sequence[int]) -> str:

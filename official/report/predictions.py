@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from official import atomic
+from official.data import base as data_base
 from official.data import errors, pipeline
 from official.report.panels import base as panels
 from official.tasks import base as tasks_base
@@ -48,15 +49,31 @@ def draw(
         return []
     files = []
     for number, example in enumerate(pipeline.picked(dataset, experiment.eval, count)):
-        picture = panel.draw(
-            np.asarray(example["image"]),
-            panel.truth(example),
-            _predictions(experiment.task, example, predictors),
-            class_names=dataset.class_names,
-            palette=dataset.palette,
-        )
-        files.append(write(picture, folder / f"{number}.png"))
+        drawn = picture(experiment, panel, example, predictors)
+        files.append(write(drawn, folder / f"{number}.png"))
     return files
+
+
+def picture(
+    experiment: "experiment_lib.Experiment",
+    panel: panels.Panel,
+    example: data_base.Example,
+    predictors: Mapping[str, evaluation.Predictor],
+) -> Image.Image:
+    """Input, truth, and what each predictor says of one example.
+
+    Args:
+        panel: Of the task.
+        example: Of the evaluation set.
+        predictors: By caption.
+    """
+    return panel.draw(
+        np.asarray(example["image"]),
+        panel.truth(example),
+        _predictions(experiment.task, example, predictors),
+        class_names=experiment.dataset.class_names,
+        palette=experiment.dataset.palette,
+    )
 
 
 def draw_training(

@@ -12,6 +12,7 @@ from official import failures
 from official.backbones import base as backbones_base
 from official.data import base as data_base
 from official.layers import normalization
+from official.metrics import calibration as calibration_lib
 from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
 from official.tasks import segment_reader as segment_reader_lib
@@ -290,6 +291,25 @@ class Task(abc.ABC):
         """By class, the precision at evenly spaced recalls from 0 to 1; or nothing."""
         del metrics
         return {}
+
+    def calibration(self, metrics: Judges) -> calibration_lib.Calibration | None:
+        """How often scores are right, where the predictions have some."""
+        del metrics
+        return None
+
+    @property
+    def quality_name(self) -> str:
+        """What `quality` is, in words; empty where there is none."""
+        return ""
+
+    def quality(self, predictions: Predictions, targets: Targets) -> np.ndarray | None:
+        """How good the prediction for each image of a batch is, float `[B]`.
+
+        More is better; NaN for an image that nobody knows about. None for a task
+        without a figure of single images.
+        """
+        del predictions, targets
+        return None
 
     def records(self, metrics: Judges) -> Iterable[dict[str, Any]] | None:
         """The predictions in the exchange format of the task, where it has one."""

@@ -15,6 +15,7 @@ from official.data.augmentation import base as augmentation_base
 from official.heads import base as heads_base
 from official.losses import classification as losses_lib
 from official.losses import distillation
+from official.metrics import calibration as calibration_lib
 from official.metrics import classification as metrics_lib
 from official.tasks import base
 
@@ -308,3 +309,34 @@ class Classification(base.Task):
         if self.multi_label:
             return None
         return base.Confusion(metrics[_METRICS].confusion, class_names)
+
+    def calibration(self, metrics: base.Judges) -> calibration_lib.Calibration | None:
+        """Of the class that is said; for several labels there is no such class."""
+        if self.multi_label:
+            return None
+        found = metrics[_METRICS].calibration
+        return found if found.count.any() else None
+
+    @property
+    def quality_name(self) -> str:
+        if self.multi_label:
+            return "0.5 less how far the worst score is from the truth"
+        return "confidence of the answer, below 0 if it is wrong"
+
+    def quality(
+        self, predictions: base.Predictions, targets: base.Targets
+    ) -> np.ndarray | None:
+        """The confidence of a right answer, less than 0 that of a wrong one.
+
+        With several labels, 0.5 less the distance of the worst score from the truth.
+        """
+        if "scores" not in predictions:
+            return None
+        scores = np.asarray(predictions["scores"], np.float64)
+        if self.multi_label:
+            labels = np.asarray(targets["labels"])
+            return 0.5 - (np.abs(scores - labels) * (labels >= 0)).max(axis=-1)
+        labels, said = np.asarray(targets["label"]), predictions["class_ids"]
+        confidence = np.take_along_axis(scores, said[:, None], axis=1)[:, 0]
+        signed = np.where(said == labels, confidence, -confidence)
+        return np.where(labels < 0, np.nan, signed)

@@ -14,6 +14,7 @@ from official.data import box_transforms, transforms
 from official.data import mosaic as mosaic_lib
 from official.heads import base as heads_base
 from official.losses import detection as losses_lib
+from official.metrics import calibration as calibration_lib
 from official.metrics import detection as metrics_lib
 from official.metrics import detections as overlaps_lib
 from official.ops import box_kinds, matching
@@ -360,6 +361,26 @@ class Detection(base.Task):
 
     def precision_recall(self, metrics: base.Judges) -> dict[str, list[float]]:
         return metrics[_METRICS].precision_recall()
+
+    def calibration(self, metrics: base.Judges) -> calibration_lib.Calibration | None:
+        found = metrics[_METRICS].calibration()
+        return found if found.count.any() else None
+
+    @property
+    def quality_name(self) -> str:
+        return "F1 of its boxes with a score of 0.5, at an overlap of 0.5"
+
+    def quality(
+        self, predictions: base.Predictions, targets: base.Targets
+    ) -> np.ndarray:
+        """F1 of the boxes of each image with a score of 0.5, at an overlap of 0.5."""
+        images = overlaps_lib.of_batch(targets, predictions)
+        return np.array(
+            [
+                overlaps_lib.f1(image, min_score=metrics_lib.SHOWN_SCORE, min_iou=0.5)
+                for image in images
+            ]
+        )
 
     def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
         return metrics[_METRICS].records()

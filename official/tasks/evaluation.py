@@ -94,6 +94,18 @@ def evaluate(
     }
 
 
+def watched_by(*watches: Watch) -> Watch:
+    """One that shows each of several what it is shown."""
+
+    def watch(
+        images: np.ndarray, targets: base.Targets, predictions: base.Predictions
+    ) -> None:
+        for each in watches:
+            each(images, targets, predictions)
+
+    return watch
+
+
 def _values(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {
         key: float(value)

@@ -14,6 +14,7 @@ from official.data import panoptic_transforms, transforms
 from official.data.augmentation import color_policy as color_policy_lib
 from official.heads import base as heads_base
 from official.metrics import panoptic as metrics_lib
+from official.metrics import panoptic_quality
 from official.ops import panoptic as panoptic_ids
 from official.tasks import base, dense, panoptic_method
 from official.tasks import segment_reader as segment_reader_lib
@@ -235,6 +236,34 @@ class Panoptic(dense.Dense):
         self, metrics: base.Judges, class_names: Sequence[str]
     ) -> base.Confusion:
         return base.Confusion(metrics[_METRICS].confusion(), (*class_names, "void"))
+
+    @property
+    def quality_name(self) -> str:
+        return "panoptic quality of the image"
+
+    def quality(
+        self, predictions: base.Predictions, targets: base.Targets
+    ) -> np.ndarray:
+        """Panoptic quality of each image, over the classes that it has or is said to.
+
+        NaN where there are none.
+        """
+        found = []
+        for row, (height, width) in enumerate(np.asarray(targets["size"]).tolist()):
+            window = (row, slice(height), slice(width))
+            truth = panoptic_ids.encode(
+                np.asarray(targets["semantic"])[window],
+                np.asarray(targets["instance"])[window],
+                ignore_label=data_base.IGNORE_LABEL,
+            )
+            prediction = np.asarray(predictions["panoptic"])[window]
+            things = np.asarray(targets["thing_ids"])[row].tolist()
+            shared = panoptic_quality.overlaps(truth, prediction, thing_ids=things)
+            classes = [*shared.true_classes, *shared.predicted_classes]
+            counts = panoptic_quality.count(shared, classes=1 + max(classes, default=0))
+            of_class = counts.quality()[0][counts.occurring]
+            found.append(of_class.mean() if of_class.size else np.nan)
+        return np.array(found)
 
     def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
         return metrics[_METRICS].records()

@@ -126,6 +126,17 @@ class Segmentation(dense.Dense):
     ) -> base.Confusion:
         return base.Confusion(metrics["segmentation"].confusion, class_names)
 
+    @property
+    def quality_name(self) -> str:
+        return "mean IoU of the image"
+
+    def quality(
+        self, predictions: base.Predictions, targets: base.Targets
+    ) -> np.ndarray:
+        """Mean IoU over the classes that an image has; NaN where it has none."""
+        pairs = zip(targets["semantic"], predictions["class_ids"], strict=True)
+        return np.array([mean_iou.of_image(*pair) for pair in pairs])
+
 
 def _class_ids(
     outputs: dict[str, np.ndarray], rows: np.ndarray, size: base.Size

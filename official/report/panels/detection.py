@@ -84,11 +84,14 @@ class Detection(base.Panel):
         width, height = base.fitted(image, _WIDTH)
         photo = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
         columns = min(_COLUMNS, len(shown))
-        rows = -(-len(shown) // columns)
+        # Float and integer stand beside each other, not across a corner.
+        alone = 1 if truth and len(predictions) == _COLUMNS else 0
+        rows = -(-(len(shown) + alone) // columns)
         step = (width + _MARGIN, height + _CAPTION + _MARGIN)
         sheet = Image.new("RGB", (columns * step[0] + _MARGIN, rows * step[1]), "white")
         pen = ImageDraw.Draw(sheet)
-        for number, (caption, each) in enumerate(shown.items()):
+        for place, (caption, each) in enumerate(shown.items()):
+            number = place + (alone if place else 0)
             left = _MARGIN + number % columns * step[0]
             top = number // columns * step[1]
             pen.text((left, top + 3), caption, fill="black", font=text.font())

@@ -1,0 +1,118 @@
+"""What is known of a run when its training starts."""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from official.report import machine
+from official.training import fine_tuning, trainable
+from official.training import strategy as strategies
+
+if TYPE_CHECKING:
+    from official import experiment as experiment_lib
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+_PACKAGES = ("tensorflow", "keras", "jax", "numpy")
+
+
+def facts(
+    experiment: "experiment_lib.Experiment", model: trainable.Trainable
+) -> dict[str, Any]:
+    """What is trained on what; see `official.report.facts`."""
+    task, dataset = experiment.task, experiment.dataset
+    trainer, scheme = experiment.trainer, experiment.quantization
+    head = getattr(task, "head", None)
+    network = {
+        "task": type(task).__name__,
+        "backbone": type(task.backbone).__name__,
+        "head": type(head).__name__ if head is not None else None,
+        "parameters": fine_tuning.count(model.network.weights),
+        "trained": fine_tuning.count(model.network.trainable_variables),
+        "input": list(task.scaled(task.image_size)),
+    }
+    data = {
+        "kind": type(dataset).__name__,
+        "where": getattr(dataset, "data_dir", None),
+        "classes": dataset.num_classes,
+        "training": experiment.train.count(dataset),
+        "evaluation": experiment.eval.count(dataset),
+    }
+    training = {
+        "weights": experiment.init_from,
+        "epochs": trainer.epochs,
+        "batch": experiment.train.batch_size,
+        "optimizer": type(experiment.optimizer).__name__,
+        "precision": trainer.precision,
+        "seed": experiment.seed,
+        "quantization": f"trained for {scheme.precision}" if scheme else None,
+    }
+    return {"network": network, "data": data, "training": training}
+
+
+def circumstances(
+    experiment: "experiment_lib.Experiment", arguments: Sequence[str] | None
+) -> dict[str, Any]:
+    """Where and when a training starts.
+
+    Args:
+        arguments: Of the command `train.py`; None where it was none.
+    """
+    strategy = strategies.connect(experiment.trainer.strategy)
+    kinds = [name.partition(":")[0] for name in keras.distribution.list_devices()]
+    devices = [kind for kind in kinds if kind != "cpu"]
+    replicas = strategy.num_replicas_in_sync
+    described = [
+        f"{len(devices)} {devices[0].upper()}" if devices else "",
+        f"{replicas} replicas" if replicas > 1 else "",
+    ]
+    now = datetime.datetime.now(datetime.UTC)
+    return {
+        "arguments": None if arguments is None else list(arguments),
+        "date": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": machine.processor(),
+        "cores": _cores(),
+        "devices": ", ".join(filter(None, described)),
+        "versions": _versions(),
+        "commit": _commit(),
+    }
+
+
+def _cores() -> int | None:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _versions() -> str:
+    found = [f"Python {platform.python_version()}"]
+    used = {"keras", "numpy", keras.backend.backend()}
+    for name in _PACKAGES:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # of another name, such as tensorflow-cpu
+        if name in used:
+            found.append(f"{name} {version}")
+    return ", ".join(found)
+
+
+def _commit() -> str:
+    """Of this project, "-dirty" behind it where files differ; else nothing."""
+    if not (_ROOT / ".git").exists():
+        return ""  # installed, or within a repository of something else
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no git here
+    return done.stdout.strip()
