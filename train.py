@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
