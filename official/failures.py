@@ -100,15 +100,30 @@ def leave(status: int) -> NoReturn:
     Python is not taken down; what is registered with `atexit` is done. Only a process
     that has to `bid_farewell` takes it down, which is when TensorFlow does so.
     """
+    # Nothing is left that could be interrupted.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in (*SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
     gc.collect()  # pipelines that an exception has kept
     if _farewell:
         sys.exit(status)
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.flush()
-    os._exit(status)
+    os._exit(_flushed(status))
+
+
+def _flushed(status: int) -> int:
+    """The exit status, once all that was printed is written: 1 where it cannot be."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # whoever read it has gone
+    except OSError as error:
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        status = status or 1
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    return status
 
 
 @contextlib.contextmanager

@@ -40,7 +40,8 @@ def kept(address: str) -> Iterator[pathlib.Path]:
     At the end, however it comes, all is sent and the copy is deleted. Files arrive
     there whole, under another name first; what is deleted here is deleted there. What
     was not touched is not sent, so of several hosts those that write nothing may do the
-    same. What is printed meanwhile, and why the block ends, names files by the address.
+    same. What this process prints meanwhile, and why the block ends, names files by the
+    address.
 
     Raises:
         RequestError: If the address is of no known kind, or a package is missing.

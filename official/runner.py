@@ -1,5 +1,6 @@
 """A run: an experiment, trained and evaluated in a folder of its own."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -129,6 +130,9 @@ def _train(
         _begin(experiment, name, run_dir, model, goes_on=goes_on)
         if fresh:
             overview.write(run_dir, tables, warnings)
+    trains = fresh or _epochs(run_dir) < experiment.trainer.epochs
+    notes = chief and trains  # else nothing happens that would be worth one
+    if notes:
         told = started.circumstances(experiment, arguments)
         known = started.facts(experiment, model)
         facts.begin(run_dir, known, told, goes_on=goes_on)
@@ -136,9 +140,13 @@ def _train(
     began = time.perf_counter()
     try:
         session.train(experiment, run_dir, model)
-    finally:
-        if chief:
-            facts.end(run_dir, time.perf_counter() - began)
+    except BaseException:
+        if notes:
+            with contextlib.suppress(OSError):  # what ended the training is to be told
+                facts.end(run_dir, time.perf_counter() - began)
+        raise
+    if notes:
+        facts.end(run_dir, time.perf_counter() - began)
 
 
 def _prepared(
@@ -306,9 +314,8 @@ def _evaluate(
     result.update(run_dir, known, [row])
     _save(network, run_dir / "model.keras")
     pictures = run_dir / "predictions"
-    shown = {"prediction": predictor}
-    predictions.draw(experiment, shown, pictures)
-    extremes.draw(experiment, shown, pictures, ranking=ranking)
+    predictions.draw(experiment, {"prediction": predictor}, pictures)
+    extremes.draw(experiment, {"Keras": predictor}, pictures, ranking=ranking)
     predictions.write_mistakes(mistakes, pictures, class_names=state.class_names)
     confused = task.confusion(judges, state.class_names)
     confusion.write(run_dir, *(confused or (None, ())))

@@ -13,6 +13,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from tflite_export import child, quiet
 
@@ -31,11 +32,13 @@ class Forks:
     def run(self, module: str, argument: str) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
             files = [str(pathlib.Path(folder, name)) for name in ("out", "err")]
-            status = self._ask([module, argument, *files])
+            status = self._ask(
+                [child._environment(gpus=False), module, argument, *files]
+            )
             said = [pathlib.Path(f).read_text(errors="replace") for f in files]
         return subprocess.CompletedProcess([module, argument], status, *said)
 
-    def _ask(self, request: list[str]) -> int:
+    def _ask(self, request: list[Any]) -> int:
         if self._parent is None:
             self._parent = subprocess.Popen(
                 [sys.executable, __file__],
@@ -48,15 +51,20 @@ class Forks:
         assert self._parent.stdin
         assert self._parent.stdout
         print(json.dumps(request), file=self._parent.stdin, flush=True)
-        return int(self._parent.stdout.readline())
+        status = self._parent.stdout.readline()
+        if not status:
+            raise RuntimeError("the process that forks converters has died")
+        return int(status)
 
 
 def _serve() -> None:
     quiet.import_tensorflow()
     for line in sys.stdin:
-        module, argument, *files = json.loads(line)
+        environment, module, argument, *files = json.loads(line)
         process = os.fork()
         if not process:
+            os.environ.clear()
+            os.environ.update(environment)
             _become(module, argument, files)
         status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         print(status, flush=True)

@@ -183,8 +183,8 @@ def test_a_run_warns_of_nothing(dataset, tmp_path, caplog):
         # Keras's own, of NumPy 2: keras/src/backend/tensorflow/core.py.
         warnings.filterwarnings("ignore", "__array__ implementation")
         runner.run(experiment, name="small", run_dir=tmp_path / "run", **flags)
-    # TensorFlow counts retraced functions over the whole process: its warning would
-    # speak of the trainings of other tests.
+    # TensorFlow counts retraced functions over the whole process and warns of the
+    # fifth, which the few steps here cannot be: it would speak of other tests.
     messages = [record.getMessage() for record in caplog.records]
     assert not [line for line in messages if "tf.function retracing" not in line]
     written = json.loads((tmp_path / "run" / records.FILE).read_text())

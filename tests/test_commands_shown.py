@@ -3,6 +3,7 @@
 import pathlib
 import shlex
 
+import numpy as np
 import pytest
 
 import train
@@ -100,6 +101,7 @@ def test_of_files_that_lie_elsewhere_only_the_export_is_shown():
     start = {"arguments": ["--run_dir=gs://bucket/run"]}
     (only,) = commands.use({"starts": [start]}, RESULT, FOLDER)
     assert words(only)[-1] == "--run_dir=gs://bucket/run"
+    assert commands.snippet({"starts": [start]}, RESULT, FOLDER) == ""
 
 
 def test_the_snippet_is_python_and_names_the_file():
@@ -107,6 +109,33 @@ def test_the_snippet_is_python_and_names_the_file():
     compile(text, "snippet", "exec")
     assert "'elsewhere/export/b.tflite'" in text
     assert commands.snippet({}, {"rows": []}, FOLDER) == ""
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wanted"),
+    [("uint8", [200, 10, 128]), ("int8", [72, -118, 0]), ("float32", [200, 10, 128])],
+)
+def test_the_snippet_gives_a_file_the_pixels_it_wants(dtype, wanted):
+    text = commands.snippet({}, RESULT, FOLDER)
+    start, end = text.index("pixels = "), text.index("for name, values")
+    photo = np.array([[[200, 10, 128]]], np.uint8)
+    names = {"np": np, "photo": photo, "given": {"dtype": dtype}}
+    exec(text[start:end], names)
+    assert names["pixels"].dtype == dtype
+    assert names["pixels"].tolist() == [[[wanted]]]
+
+
+def test_of_many_starts_the_first_and_the_last_are_kept(tmp_path):
+    for day in range(40):
+        start = START | {"date": f"day {day}"}
+        facts.begin(tmp_path, {}, start, goes_on=day > 0)
+        if day != 20:  # it was killed
+            facts.end(tmp_path, 60)
+    found = facts.read(tmp_path)
+    assert len(found["starts"]) == 9
+    rows = dict(facts.rows(found))
+    assert rows["date"] == "day 0 to day 39"
+    assert rows["training took"] == "at least 39 min 0 s, in 40 starts"
 
 
 def test_what_is_known_of_a_start_is_added_to_the_starts_before(tmp_path):

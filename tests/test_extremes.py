@@ -1,5 +1,7 @@
 """Which predictions are the best and the worst, and how they are drawn."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import small
@@ -40,6 +42,14 @@ def test_an_answer_counts_by_its_confidence_and_a_wrong_one_against():
     found = task.quality(said, {"label": np.array([0, 1, -1])})
     np.testing.assert_allclose(found, [0.9, -0.8, np.nan])
     assert task.quality({"class_ids": np.array([0])}, {"label": np.array([0])}) is None
+
+
+def test_with_several_labels_an_image_of_which_nothing_is_known_is_left_out():
+    task = dataclasses.replace(small_classifier.experiment().task, multi_label=True)
+    said = {"scores": np.array([[0.9, 0.2], [0.6, 0.2], [0.9, 0.9]])}
+    labels = np.array([[1, 0], [1, -1], [-1, -1]])
+    found = task.quality(said, {"labels": labels})
+    np.testing.assert_allclose(found, [0.3, 0.1, np.nan])
 
 
 def test_the_mean_iou_of_an_image_is_over_the_classes_that_it_has():

@@ -1,5 +1,6 @@
 """How commands end that are stopped from outside."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -67,6 +68,40 @@ def test_a_command_leaves_without_waiting_for_threads(root):
     )
     assert time.monotonic() - began < 20
     assert (ended.returncode, ended.stdout) == (3, "said\ncleared\n")
+
+
+def test_a_signal_while_leaving_changes_nothing(root):
+    code = LEAVING.format(
+        farewell="""
+import gc, os, signal
+gc.callbacks.append(lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+failures.run(lambda: None, debug=False)
+"""
+    )
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
+    )
+    assert time.monotonic() - began < 20
+    assert (ended.returncode, ended.stdout) == (3, "said\ncleared\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a file of Linux's")
+def test_output_that_cannot_be_written_is_a_failure(root):
+    code = "from official import failures; print('x'); failures.leave(0)"
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: the output cannot be written: No space left on device\n"
+    )
 
 
 def test_one_of_several_hosts_takes_python_down(root):

@@ -151,6 +151,10 @@ class Dataset(abc.ABC):
         del maps
         return self.pick(split, indices)
 
+    def stored_size(self, split: str) -> int:
+        """Number of examples that `stored` knows: those with labels."""
+        return self.size(split)
+
     def image_numbers(self, split: str) -> Mapping[str, int | str]:
         """The source's own ids of images by `image_id`; empty if it has none.
 

@@ -112,7 +112,8 @@ def quickly(
     Raises:
         failures.DataError: If an example is missing or faulty, as far as it was read.
     """
-    size, split = source.count(dataset), source.split
+    split = source.split
+    size = min(source.count(dataset), dataset.stored_size(split))
     sampled = _spread(size, _SAMPLED)
     found = LookedOver(size)
     places = _spread(size, _most(dataset.stored(split, sampled, maps=False)))

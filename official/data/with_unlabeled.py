@@ -113,9 +113,10 @@ class WithUnlabeled(base.Dataset):
         self, split: str, indices: Sequence[int], *, maps: bool = True
     ) -> Iterable[base.Example]:
         """As `Dataset.stored`, of the training split only the labelled examples."""
-        size = self.labeled.size(split)
-        labelled = [index for index in indices if index < size]
-        return self.labeled.stored(split, labelled, maps=maps)
+        return self.labeled.stored(split, indices, maps=maps)
+
+    def stored_size(self, split: str) -> int:
+        return self.labeled.stored_size(split)
 
     def _mixed(
         self, *, seed: int | None, start: int, cache: bool, limit: int | None

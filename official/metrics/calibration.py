@@ -34,10 +34,12 @@ class Calibration:
         """Takes predictions.
 
         Args:
-            confidence: `[N]`, in 0..1.
+            confidence: `[N]`, in 0..1; what is not a number is passed over.
             right: bool `[N]`.
         """
-        values = np.clip(np.asarray(confidence, np.float64), 0, 1)
+        confidence = np.asarray(confidence, np.float64)
+        finite = np.isfinite(confidence)
+        values, right = np.clip(confidence[finite], 0, 1), np.asarray(right)[finite]
         # A hair less: 0.2 * 15 is 3.0000000000000004 in floats, and belongs below.
         places = np.clip(np.ceil(values * BINS - 1e-9).astype(int) - 1, 0, BINS - 1)
         self.count += np.bincount(places, minlength=BINS)
@@ -53,9 +55,3 @@ class Calibration:
             "confidence": np.round(self.confidence / some, 4).tolist(),
             "right": np.round(self.right / some, 4).tolist(),
         }
-
-    @property
-    def error(self) -> float:
-        """The expected calibration error, equation 3 of the paper; 0 of nothing."""
-        gaps = np.abs(self.right - self.confidence).sum()
-        return float(gaps / max(int(self.count.sum()), 1))

@@ -22,7 +22,10 @@ run = Interpreter(str(file)).get_signature_runner()
 (given,) = description["inputs"]
 _, height, width, _ = given["shape"]
 photo = Image.open("photo.jpg").convert("RGB").resize((width, height))
-pixels = np.asarray(photo, given["dtype"])[None]
+pixels = np.asarray(photo, "float32")[None]
+if given["dtype"] == "int8":
+    pixels -= 128
+pixels = pixels.astype(given["dtype"])
 for name, values in run(**{{given["name"]: pixels}}).items():
     print(name, values.shape, description["postprocessing"][name])
 """
@@ -71,11 +74,13 @@ def use(
 def snippet(
     facts: Mapping[str, Any], found: Mapping[str, Any], run_dir: pathlib.Path
 ) -> str:
-    """A file in Python, without this project; empty where there is none."""
+    """A file in Python, without this project; empty where there is none here."""
     rows = [row for row in found.get("rows", []) if "file" in row]
     if not rows:
         return ""
     folder = _folder(facts, found, run_dir)
+    if "://" in folder:
+        return ""
     return _SNIPPET.format(file=f"{folder}/export/{rows[_best(rows)]['file']}")
 
 

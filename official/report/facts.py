@@ -8,6 +8,8 @@ from typing import Any
 from official import atomic
 
 FILE = "run.json"
+_KEPT = 8
+"""Of the last starts; those between the first and these are only counted."""
 
 
 def begin(
@@ -24,8 +26,18 @@ def begin(
         start: Where and by which command; comes after those of earlier starts.
         goes_on: There were earlier starts, of which nothing may be known.
     """
-    earlier = read(run_dir).get("starts", [{}]) if goes_on else []
-    _write(run_dir, {**facts, "starts": [*earlier, dict(start)]})
+    found = read(run_dir) if goes_on else {}
+    starts = [*found.get("starts", [{}] if goes_on else []), dict(start)]
+    # Of a run that is preempted every hour the first and the last are of interest.
+    gone = starts[1:-_KEPT] if len(starts) > _KEPT + 1 else []
+    before = found.get("between", {"starts": 0, "seconds": 0.0, "unknown": 0})
+    between = {
+        "starts": before["starts"] + len(gone),
+        "seconds": before["seconds"] + sum(each.get("seconds", 0) for each in gone),
+        "unknown": before["unknown"] + sum("seconds" not in each for each in gone),
+    }
+    starts = [starts[0], *starts[len(gone) + 1 :]]
+    _write(run_dir, {**facts, "starts": starts, "between": between})
 
 
 def end(run_dir: pathlib.Path, seconds: float) -> None:
@@ -87,20 +99,24 @@ def _starts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     starts = found.get("starts", [])
     if not starts:
         return
-    yield "training took", _took(starts)
-    for name in ("date", "processor", "cores", "devices", "versions", "commit"):
+    yield "training took", _took(starts, found.get("between", {}))
+    dates = [each["date"] for each in (starts[0], starts[-1]) if each.get("date")]
+    yield "date", " to ".join(dict.fromkeys(dates))
+    for name in ("processor", "cores", "devices", "versions", "commit"):
         values = [str(each[name]) for each in starts if each.get(name)]
         yield name, ", then ".join(dict.fromkeys(values))
 
 
-def _took(starts: Sequence[Mapping[str, Any]]) -> str:
+def _took(starts: Sequence[Mapping[str, Any]], between: Mapping[str, Any]) -> str:
     known = [each["seconds"] for each in starts if "seconds" in each]
     if not known:
         return ""
+    count = len(starts) + between.get("starts", 0)
     # One that was killed could not say how long it took.
-    least = "" if len(known) == len(starts) else "at least "
-    pieces = "" if len(starts) == 1 else f", in {len(starts)} starts"
-    return f"{least}{_duration(sum(known))}{pieces}"
+    unknown = len(starts) - len(known) + between.get("unknown", 0)
+    least = "at least " if unknown else ""
+    pieces = "" if count == 1 else f", in {count} starts"
+    return f"{least}{_duration(sum(known) + between.get('seconds', 0.0))}{pieces}"
 
 
 def _duration(seconds: float) -> str:

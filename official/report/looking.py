@@ -27,7 +27,7 @@ class Looking:
         self._dataset = dataset
         self._sources = {} if dataset.drawn else {each.split: each for each in sources}
         self._stopped = threading.Event()
-        self._done = self._total = 0
+        self._done = 0
         self._pool = futures.ThreadPoolExecutor(max_workers=1)
         self._found = self._pool.submit(self._read)
 
@@ -52,7 +52,8 @@ class Looking:
         try:
             return self._found.result(timeout=_PATIENCE)
         except futures.TimeoutError:
-            ticks = terminal.track(self._ticks(), "reading", total=self._total)
+            # How much will be read is not known before a part of each split was.
+            ticks = terminal.track(self._ticks(), "reading", total=None)
             for _ in ticks:
                 pass
         return self._found.result()
@@ -66,7 +67,7 @@ class Looking:
     def _counted(
         self, examples: Iterable[base.Example], count: int
     ) -> Iterator[base.Example]:
-        self._total += count
+        del count
         for example in examples:
             if self._stopped.is_set():
                 return

@@ -329,13 +329,16 @@ class Classification(base.Task):
         """The confidence of a right answer, less than 0 that of a wrong one.
 
         With several labels, 0.5 less the distance of the worst score from the truth.
+        Where nothing is known it is not a number.
         """
         if "scores" not in predictions:
             return None
         scores = np.asarray(predictions["scores"], np.float64)
         if self.multi_label:
             labels = np.asarray(targets["labels"])
-            return 0.5 - (np.abs(scores - labels) * (labels >= 0)).max(axis=-1)
+            known = labels >= 0
+            distance = (np.abs(scores - labels) * known).max(axis=-1)
+            return np.where(known.any(axis=-1), 0.5 - distance, np.nan)
         labels, said = np.asarray(targets["label"]), predictions["class_ids"]
         confidence = np.take_along_axis(scores, said[:, None], axis=1)[:, 0]
         signed = np.where(said == labels, confidence, -confidence)

@@ -39,7 +39,7 @@ def facts(
     }
     data = {
         "kind": type(dataset).__name__,
-        "where": getattr(dataset, "data_dir", None),
+        "where": getattr(dataset, "data_dir", None) or getattr(dataset, "name", None),
         "classes": dataset.num_classes,
         "training": experiment.train.count(dataset),
         "evaluation": experiment.eval.count(dataset),
@@ -65,20 +65,18 @@ def circumstances(
         arguments: Of the command `train.py`; None where it was none.
     """
     strategy = strategies.connect(experiment.trainer.strategy)
-    kinds = [name.partition(":")[0] for name in keras.distribution.list_devices()]
-    devices = [kind for kind in kinds if kind != "cpu"]
+    kinds = {name.partition(":")[0] for name in keras.distribution.list_devices()}
+    # Of all that this process sees, a replica has one.
+    kind = next((each.upper() for each in ("gpu", "tpu") if each in kinds), "replicas")
     replicas = strategy.num_replicas_in_sync
-    described = [
-        f"{len(devices)} {devices[0].upper()}" if devices else "",
-        f"{replicas} replicas" if replicas > 1 else "",
-    ]
+    used = replicas > 1 or kind != "replicas"
     now = datetime.datetime.now(datetime.UTC)
     return {
         "arguments": None if arguments is None else list(arguments),
         "date": now.strftime("%Y-%m-%d %H:%M UTC"),
         "processor": machine.processor(),
         "cores": _cores(),
-        "devices": ", ".join(filter(None, described)),
+        "devices": f"{replicas} {kind}" if used else "",
         "versions": _versions(),
         "commit": _commit(),
     }
