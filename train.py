@@ -96,6 +96,11 @@ def train(given: argparse.Namespace) -> None:
     experiment = experiment_lib.load(given.experiment, given.overlay, given.set)
     targets.of(experiment.export)  # what is wrong ends here, not after training
     run_dir = given.run_dir or f"runs/{given.experiment}"
+    if run_dir.startswith("memory:"):
+        raise failures.RequestError(
+            f"--run_dir={run_dir} would be gone with this process: give a folder, or "
+            "an address such as gs://bucket/run"
+        )
     if mirror.is_remote(run_dir) and not given.dry_run:
         with mirror.kept(run_dir) as local:
             _train(given, experiment, local)

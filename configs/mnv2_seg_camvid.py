@@ -7,9 +7,9 @@ r"""MobileNetV2 with LR-ASPP on CamVid's 11 classes, from ImageNet weights.
 Without `init_from` the same network trains from scratch.
 
 Measured on 367 / 101 photographs, 40 epochs each: val mean IoU 66.9 % from ImageNet
-weights (float32 file 66.9 %, int8 file 66.8 %; an earlier version 66.2, 66.2 and 66.8 %),
-57.5 % from scratch (57.4 %, 57.3 %, an earlier version). 36 minutes of a core's work; 21
-to 39 minutes by the clock on 2 cores (x86-64) that ran other things beside it.
+weights (float32 file 66.9 %, int8 file 66.8 %; earlier 66.2, 66.2 and 66.8 %), 57.5 %
+from scratch (57.4 %, 57.3 %; earlier). 36 minutes of a core's work; 21 to 39 minutes by
+the clock on 2 cores (x86-64) that ran other things beside it.
 """
 
 import dataclasses

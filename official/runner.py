@@ -109,6 +109,13 @@ def _require_usable(run_dir: pathlib.Path) -> None:
         raise failures.RequestError(
             f"{run_dir} is not empty and holds no run; choose another --run_dir"
         )
+    above = next(
+        each for each in (run_dir, *run_dir.absolute().parents) if each.exists()
+    )
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise failures.RequestError(
+            f"{above} cannot be written; choose another --run_dir"
+        )
 
 
 def _train(

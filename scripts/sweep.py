@@ -11,8 +11,8 @@ them; without any, as it is), and with every `--set`, by `train.py` in a folder 
 own below `--out`. What is finished is not repeated and what was interrupted goes on, so
 the same command may be given again, with more to vary. One that fails does not end the
 others. The last thing printed is `scripts/compare_runs.py`'s table. Exit status 1 where
-a run failed, 4 where it was interrupted, else 0; files outside their gate are in the
-table.
+a run failed, 2 where a setting is wrong, 4 where it was interrupted, else 0; files
+outside their gate are in the table.
 """
 
 import argparse
@@ -63,6 +63,22 @@ def _short(setting: str) -> str:
     else:
         name = f"{'.'.join(field.split('.')[-2:])}={value}"
     return re.sub(r"[^\w.,=()-]+", "", name.replace("'", ""))
+
+
+def _problem(wanted: list[Job]) -> str:
+    """What is wrong with the settings of the first that cannot be; found at once."""
+    from tflite_export import quiet
+
+    quiet.import_tensorflow()
+    from official import experiment as experiment_lib
+    from official import failures
+
+    for job in wanted:
+        try:
+            experiment_lib.load(job.experiment, settings=job.settings)
+        except failures.Failure as error:
+            return str(error)
+    return ""
 
 
 def is_finished(job: Job) -> bool:
@@ -125,6 +141,9 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     given = parser().parse_args()
     wanted = jobs(given)
+    if problem := _problem(wanted):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
     failed = []
     for number, job in enumerate(wanted, start=1):
         print(f"== {number} of {len(wanted)}: {job.run_dir}", flush=True)

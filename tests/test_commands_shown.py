@@ -5,6 +5,7 @@ import shlex
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import train
 from official.report import commands, facts
@@ -118,11 +119,25 @@ def test_the_snippet_is_python_and_names_the_file():
 def test_the_snippet_gives_a_file_the_pixels_it_wants(dtype, wanted):
     text = commands.snippet({}, RESULT, FOLDER)
     start, end = text.index("pixels = "), text.index("for name, values")
-    photo = np.array([[[200, 10, 128]]], np.uint8)
-    names = {"np": np, "photo": photo, "given": {"dtype": dtype}}
+    photo = Image.new("RGB", (4, 2), (200, 10, 128))
+    names = {"np": np, "Image": Image, "photo": photo, "width": 1, "height": 1}
+    names["given"] = {"dtype": dtype}
     exec(text[start:end], names)
     assert names["pixels"].dtype == dtype
     assert names["pixels"].tolist() == [[[wanted]]]
+
+
+@pytest.mark.parametrize(
+    ("share", "window"),
+    [(None, (400, 200)), (1.0, (200, 200)), (0.875, (175, 175))],
+)
+def test_the_snippet_cuts_out_what_was_shown_in_evaluation(share, window):
+    text = commands.snippet({}, RESULT, FOLDER)
+    start, end = text.index("share = "), text.index("# Pillow smooths")
+    names = {"photo": Image.new("RGB", (400, 200)), "width": 8, "height": 8}
+    names["description"] = {"preprocessing": {"shown_share": share}}
+    exec(text[start:end], names)
+    assert names["photo"].size == window
 
 
 def test_of_many_starts_the_first_and_the_last_are_kept(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from official import export_spec
-from official.layers import attention
+from official.layers import attention, hard_swish
 from official.report import html
 from official.report import layer_errors as drawn
 from tflite_export import inference, layer_errors
@@ -221,3 +221,36 @@ def test_a_constant_error_is_no_multiple():
     assert not layer_errors._is_multiple(expected, expected + 2)
     assert not layer_errors._is_multiple(expected, expected.clip(-0.5, 0.5))
     assert not layer_errors._is_multiple(0 * expected, expected)
+
+
+def test_a_gate_whose_first_part_is_in_its_convolution_is_nobodys(tmp_path):
+    keras.utils.set_random_seed(0)
+    images = keras.Input((*networks.SIZE, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="normalize")(images)
+    x = keras.layers.Conv2D(16, 4, strides=4, activation="relu", name="stem_conv")(x)
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name="gate_pool")(x)
+    open_gate = keras.initializers.RandomUniform(1, 6)  # mostly above 3, where it ends
+    gate = keras.layers.Conv2D(16, 1, bias_initializer=open_gate, name="gate_conv")(
+        gate
+    )
+    gate = hard_swish.HardSigmoid(name="gate")(gate)
+    x = keras.layers.Multiply(name="gated")([x, gate])
+    logits = keras.layers.Conv2D(5, 1, name="classes")(x)
+    network = keras.Model(images, {"logits": logits}, name="segmenter")
+    path = tmp_path / "model.tflite"
+    path.write_bytes(networks.convert(network, "int8"))
+    found = layer_errors.measure(
+        path, graph(network, "int8"), networks.pixels(3), calibration="mse"
+    )
+    assert "gate_conv" not in {row.layer for row in found.layers}
+    assert any(op.endswith("gate_conv") for op in found.unmatched)
+    assert not [row.layer for row in found.worst]
+
+
+def test_only_what_hard_sigmoid_makes_of_values_is_within_one():
+    random = np.random.default_rng(0)
+    expected = random.normal(3, 2, size=(4, 8))
+    within = layer_errors._is_within_hard_sigmoid
+    assert within(expected, np.clip(expected + 3, 0, 6))
+    assert not within(expected, expected.round(1))
+    assert not within(expected, expected.clip(0, 6))

@@ -65,7 +65,7 @@ def _command(
 
 
 def _model(flags: argparse.ArgumentParser) -> None:
-    flags.add_argument("model", metavar="MODEL", type=pathlib.Path, help="file")
+    flags.add_argument("model", metavar="MODEL", type=_here, help="file")
 
 
 def _set(flags: argparse.ArgumentParser) -> None:
@@ -118,7 +118,7 @@ def _add_benchmark(commands: Any) -> None:
         "latency, size, ops and memory of files; the last line is JSON",
         benchmark,
     )
-    flags.add_argument("models", metavar="MODEL", nargs="+", type=pathlib.Path)
+    flags.add_argument("models", metavar="MODEL", nargs="+", type=_here)
     flags.add_argument("--threads", metavar="N", type=_positive, default=1)
 
 
@@ -168,6 +168,15 @@ def _add_doctor(commands: Any) -> None:
         "what works here, what does not, what to do; the last line is JSON",
         doctor,
     )
+
+
+def _here(text: str) -> pathlib.Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text} is elsewhere: copy the file, and the .json beside it, to this "
+            "machine first"
+        )
+    return pathlib.Path(text)
 
 
 def _positive(text: str) -> int:
@@ -225,6 +234,8 @@ def _experiment_of(given: argparse.Namespace) -> "experiment_lib.Experiment":
 
 
 def benchmark(given: argparse.Namespace) -> None:
+    if not given.debug:
+        quiet.import_tensorflow()
     from official.report import terminal
     from tflite_export import benchmark as benchmark_lib
 

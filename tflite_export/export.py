@@ -85,6 +85,7 @@ def run(
         metric=experiment.task.metric,
         spec=experiment.export,
     )
+    terminal.console.print("measuring latency ...")
     figures = dict(zip(files, benchmark.measure(list(files.values())), strict=True))
     made = findings.for_hardware(files, figures, experiment.export.target)
     rows = results_lib.rows(results, verdicts, figures, reference=shown)
@@ -100,8 +101,10 @@ def run(
         hardware={name: facts for name, (facts, _) in made.items()},
     )
     model_card.write(experiment, files, run_dir=run_dir, rows=rows, results=results)
+    terminal.console.print("comparing layer by layer ...")
     findings.measure_layers(experiment, network, files, run_dir)
     complaints = findings.compare_ops(experiment, network, files)
+    terminal.console.print("drawing predictions ...")
     report = _draw(experiment, network, files, run_dir, ranking=ranking)
     results_lib.show(rows, experiment.task.metric)
     for line in (line for _, lines in made.values() for line in lines):

@@ -276,6 +276,7 @@ def _match(
             snr > _RESEMBLES_DB
             and not tensors.scales_for_norm(index)
             and not _is_multiple(expected[name], values)
+            and not _is_within_hard_sigmoid(expected[name], values)
         ):
             # Of several ops within a layer, the one that ends it.
             nearest[name] = max(nearest.get(name, (-math.inf, -1)), (snr, index))
@@ -297,6 +298,19 @@ def _is_multiple(expected: np.ndarray, values: np.ndarray) -> bool:
     direct = _decibels(*_powers(signal, found))
     scaled = _decibels(*_powers(factor * signal, found))
     return bool(abs(factor - 1) > _FACTOR and scaled > direct + _GAIN_DB)
+
+
+def _is_within_hard_sigmoid(expected: np.ndarray, values: np.ndarray) -> bool:
+    """Whether values are relu6(x + 3) of a layer's x.
+
+    That part of a hard-sigmoid becomes one of the op before it, and where x is large
+    enough it lies near x.
+    """
+    signal = expected.astype(np.float64).ravel()
+    found = values.astype(np.float64).ravel()
+    direct = _decibels(*_powers(signal, found))
+    inner = _decibels(*_powers(np.clip(signal + 3, 0, 6), found))
+    return inner > direct + _GAIN_DB
 
 
 def _own_functions(

@@ -14,20 +14,29 @@ import pathlib
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+from PIL import Image, ImageOps
 
 file = pathlib.Path({file!r})
 description = json.loads(file.with_suffix(".json").read_text())
 run = Interpreter(str(file)).get_signature_runner()
 (given,) = description["inputs"]
 _, height, width, _ = given["shape"]
-photo = Image.open("photo.jpg").convert("RGB").resize((width, height))
-pixels = np.asarray(photo, "float32")[None]
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
+share = description["preprocessing"]["shown_share"]
+if share:  # of the largest window of that shape, about the center
+    scale = min(photo.height / height, photo.width / width)
+    size = round(share * scale * width), round(share * scale * height)
+    left, top = (photo.width - size[0]) // 2, (photo.height - size[1]) // 2
+    photo = photo.crop((left, top, left + size[0], top + size[1]))
+# Pillow smooths where it shrinks, which the training's resize does not.
+pixels = np.asarray(photo.resize((width, height), Image.BILINEAR), "float32")[None]
 if given["dtype"] == "int8":
     pixels -= 128
 pixels = pixels.astype(given["dtype"])
 for name, values in run(**{{given["name"]: pixels}}).items():
     print(name, values.shape, description["postprocessing"][name])
+    if name in ("logits", "scores") and values.ndim == 2:
+        print(description["class_names"][values.argmax()])
 """
 
 

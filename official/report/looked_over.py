@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import rich.table
 
+from official import spelling
 from official.data import base
 from official.data import looked_over as looked_over_lib
 from official.report import terminal
 
 _SHOWN = 12  # classes
 _NAMED = 3  # examples in a line
+_COMPARED = 300  # classes, each with each
 
 
 def show(
@@ -70,6 +72,10 @@ def _odd(
             yield f"{split!r} has nothing of {_few(names)}"
         if pairs := [f"{a} = {b}" for a, b, *_ in one.repeated]:
             yield f"{split!r} has {len(pairs)} pictures more than once: {_few(pairs)}"
+    for place, name in enumerate(class_names[:_COMPARED]):
+        for other in class_names[place + 1 : _COMPARED]:
+            if spelling.same_word(name, other):
+                yield f"classes {name!r} and {other!r} may be one, written in two ways"
     splits = list(found.items())
     for place, (split, one) in enumerate(splits):
         for other, two in splits[place + 1 :]:

@@ -12,10 +12,9 @@ import rich.table
 
 Item = TypeVar("Item")
 
-# Names of files and classes may hold brackets: none of them is a style.
-console = rich.console.Console(highlight=False, markup=False)
-# A terminal gets lines that end between words; files and programs get them whole.
-console.soft_wrap = not console.is_terminal
+# Names of files and classes may hold brackets: none of them is a style. Lines are the
+# terminal's to wrap: a path or a command that was broken cannot be copied.
+console = rich.console.Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def track(items: Iterable[Item], what: str, *, total: int | None) -> Iterator[Item]:

@@ -37,6 +37,12 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     sources = {each.split: each for each in (experiment.train, experiment.eval)}
     found = {split: _look_over(experiment, each) for split, each in sources.items()}
     looked_over_report.show(found, experiment.dataset.class_names)
+    batch, count = experiment.train.batch_size, found[experiment.train.split].count
+    if batch > count:
+        terminal.console.print(
+            f"warning: train.batch_size = {batch} is more than the {count} training "
+            "images: each of them is in every batch, some twice"
+        )
     terminal.say_compiling("the step")
     start = time.perf_counter()
     loss, step = _train(experiment, model)
