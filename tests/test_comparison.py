@@ -145,6 +145,15 @@ def test_a_sweep_has_a_folder_for_each_variant(sweep):
     )
 
 
+def test_a_sweep_looks_at_all_settings_first(sweep, tmp_path):
+    def problem(setting):
+        job = sweep["Job"]("mnv2_cls_folder", (setting,), tmp_path)
+        return sweep["_problem"]([job])
+
+    assert problem("seed = 1") == ""
+    assert "sede" in problem("sede = 1")
+
+
 def test_what_is_finished_is_not_trained_again(sweep, tmp_path):
     job = sweep["Job"]("mnv2_cls_folder", ("seed = 1",), tmp_path)
     _write_config(tmp_path)

@@ -113,6 +113,7 @@ def failure(capsys, *arguments) -> tuple[int, str]:
         ["export", "--run_dir=x", "--target=abacus"],
         ["benchmark"],
         ["benchmark", "x.tflite", "--threads=0"],
+        ["check", "gs://bucket/run/export/model_int8.tflite"],
         ["launch"],
         [],
     ],

@@ -44,6 +44,12 @@ def test_several_classes_of_an_image_are_counted_each():
     assert dict(found.classes) == {0: 1, 2: 1}
 
 
+def test_classes_that_differ_in_case_and_marks_alone_are_pointed_out(splits):
+    (line,) = report._odd({}, ("cat", "dog", "Cat ", "cow"))
+    assert line == "classes 'cat' and 'Cat ' may be one, written in two ways"
+    assert not list(report._odd({}, ("cat", "dog", "cats")))
+
+
 def test_the_table_and_the_warnings_say_it(splits, capsys):
     terminal.console.quiet = False
     report.show(splits, ("cat", "dog", "cow"))

@@ -124,6 +124,11 @@ MISTAKES = {
         ["--experiment=mnv3_seg_sythetic"],
         "no such experiment; did you mean mnv3_seg_synthetic",
     ),
+    "an address that ends with the process": (
+        nothing,
+        flowers("--run_dir=memory://run"),
+        "--run_dir=memory://run would be gone with this process",
+    ),
     "an overlay that is not there": (
         nothing,
         flowers("--overlay=cpu.gin"),
