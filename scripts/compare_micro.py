@@ -33,9 +33,15 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def photographs(given: list[pathlib.Path], height: int, width: int) -> Any:
-    """uint8 `[N, height, width, 3]`, stretched to the size; noise if none is given."""
+    """uint8 `[N, height, width, 3]`, stretched to the size; noise if none is given.
+
+    Raises:
+        RequestError: If there is no photograph in a folder, or a file is none.
+    """
     import numpy as np
     from PIL import Image
+
+    from official import failures
 
     if not given:
         random = np.random.default_rng(0)
@@ -43,7 +49,12 @@ def photographs(given: list[pathlib.Path], height: int, width: int) -> Any:
     files: list[pathlib.Path] = []
     for path in given:
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [file for file in inside if file.suffix.lower() in _SUFFIXES]
+        found = [file for file in inside if file.suffix.lower() in _SUFFIXES]
+        if not found:
+            raise failures.RequestError(
+                f"{path}: no photograph there; those end in {', '.join(_SUFFIXES)}"
+            )
+        files += found
     pictures = (Image.open(file).convert("RGB") for file in files)
     return np.stack([np.asarray(p.resize((width, height))) for p in pictures])
 

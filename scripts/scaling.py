@@ -9,7 +9,9 @@ and the two gradients, at the peak), for its memory traffic (`step_traffic.py`),
 sum of the gradients over a ring, and for the input, by the images that a core makes a
 second (`scripts/benchmark.py input` measures that). The longest of them is the bound;
 a real step takes longer than any. Trained is in bfloat16; experiments are those of
-classification. Several experiments or machines (repeat the flags) give a table.
+classification on ImageNet. What a device has to keep over the backward pass is compared
+with its memory, too, and no hours are given of what does not fit. Several experiments
+or machines (repeat the flags) give a table.
 """
 
 import argparse
@@ -27,6 +29,8 @@ sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).resolve().parent)]
 import machines  # noqa: E402
 import step_bounds  # noqa: E402
 
+NO_ROOM = "does not fit"
+
 
 def report(case: step_bounds.Case) -> None:
     """Prints everything."""
@@ -39,8 +43,11 @@ def report(case: step_bounds.Case) -> None:
         "a kernel a layer)"
     )
     print(
-        f"{network.parameters / 1e6:.2f} million parameters; activations kept: "
-        f"{case.batch * network.kept / 1e9:.1f} of {machine.memory / 1e9:.0f} GB"
+        f"{network.parameters / 1e6:.2f} million parameters; kept: activations "
+        f"{case.batch * network.kept / 1e9:.2f} GB, weights, gradients and the "
+        f"optimizer's state {network.held / 1e9:.2f} GB, of "
+        f"{machine.memory / 1e9:.2f} GB"
+        f"{'' if case.fits else ': ' + NO_ROOM}"
     )
     print(f"\n{'bound':34}{'ms a step':>10}{'images/s':>11}")
     for bound in case.bounds:
@@ -78,10 +85,16 @@ def settings(case: step_bounds.Case) -> list[str]:
 def _conclusions(case: step_bounds.Case) -> Iterator[str]:
     machine, network, own = case.machine, case.network, case.own
     epochs = case.experiment.trainer.epochs
-    yield (
-        f"an epoch takes at least {case.epoch:.0f} s, {epochs} epochs "
-        f"{epochs * case.epoch / 3600:.1f} hours"
-    )
+    if case.fits:
+        yield (
+            f"an epoch takes at least {case.epoch:.0f} s, {epochs} epochs "
+            f"{epochs * case.epoch / 3600:.1f} hours"
+        )
+    else:
+        yield (
+            f"{NO_ROOM}: a device holds {case.largest_batch} images at most; the "
+            "bounds are those of a device with more memory"
+        )
     if machine.cores:
         needed = math.ceil(case.total / own / case.images_per_core)
         yield (
@@ -97,24 +110,35 @@ def _conclusions(case: step_bounds.Case) -> Iterator[str]:
         )
     learning_rate, rule = case.rate
     yield f"global batch {case.total}, learning rate {learning_rate:.4g}: {rule}"
-    if published := machines.PUBLISHED.get(case.name):
-        reference = dataclasses.replace(
-            case, machine=published.machine, batch=published.batch
-        )
-        share = published.share(step_bounds.first(reference.bounds).seconds)
-        separate = published.share(
-            reference.seconds["memory traffic, a kernel a layer"]
-        )
-        yield (
-            f"practice: {published.network} of timm reaches {100 * share:.0f} % of the "
-            f"bound of {published.machine.title} and {100 * separate:.0f} % of that of "
-            f"a kernel a layer; these devices at {100 * share:.0f} %: "
-            f"{_rounded(share * case.total / own)} images/s"
-        )
+    if practice := _practice(case):
+        share, line = practice
+        if case.fits:
+            line += (
+                f"; these devices at {100 * share:.0f} %: "
+                f"{_rounded(share * case.total / own)} images/s"
+            )
+        yield line
+
+
+def _practice(case: step_bounds.Case) -> tuple[float, str] | None:
+    """What others reached with the network, as a share of the bound and in words."""
+    if case.name not in machines.PUBLISHED:
+        return None
+    published = machines.PUBLISHED[case.name]
+    reference = dataclasses.replace(
+        case, machine=published.machine, batch=published.batch
+    )
+    share = published.share(step_bounds.first(reference.bounds).seconds)
+    separate = published.share(reference.seconds["memory traffic, a kernel a layer"])
+    return share, (
+        f"practice: {published.network} of timm reaches {100 * share:.0f} % of the "
+        f"bound of {published.machine.title} and {100 * separate:.0f} % of that of "
+        "a kernel a layer"
+    )
 
 
 def table(cases: list[step_bounds.Case]) -> None:
-    """Prints a row for each, in Markdown."""
+    """Prints a row for each, in Markdown, and what others reached."""
     print(
         "| experiment | machine | batch a device | devices | all-reduce | input | "
         "first | epochs | hours |"
@@ -130,11 +154,16 @@ def table(cases: list[step_bounds.Case]) -> None:
             )
         )
         epochs = case.experiment.trainer.epochs
+        hours = f"{epochs * case.epoch / 3600:.1f}" if case.fits else NO_ROOM
         print(
             f"| {case.name} | {case.machine_name} | {case.batch} | {own} | {reduce} | "
             f"{given} | {step_bounds.first(case.bounds).name} | {epochs} | "
-            f"{epochs * case.epoch / 3600:.1f} |"
+            f"{hours} |"
         )
+    print()
+    for case in {case.name: case for case in cases}.values():
+        if practice := _practice(case):
+            print(practice[1])
 
 
 def _rounded(value: float) -> str:
@@ -195,24 +224,31 @@ def run(given: argparse.Namespace) -> None:
 
 
 def cases_of(given: argparse.Namespace) -> list[step_bounds.Case]:
-    """Each experiment on each machine."""
+    """Each experiment on each machine.
+
+    Raises:
+        RequestError: If it is none of classification on ImageNet, or its batch cannot
+            be shared out.
+    """
     from official import experiment as experiment_lib
 
     cases = []
     for name in given.experiment:
+        step_bounds.require_imagenet(name, experiment_lib.load(name))
         experiment = experiment_lib.load(name, given.overlay, given.set)
         network = step_bounds.network_of(experiment)
         for machine_name in given.machine:
-            machine = machines.MACHINES[machine_name]
-            shared = experiment.train.batch_size // machine.devices
+            batch = given.batch_per_device or step_bounds.shared_out(
+                experiment.train.batch_size, machine_name
+            )
             cases.append(
                 step_bounds.Case(
                     name=name,
                     experiment=experiment,
                     network=network,
                     machine_name=machine_name,
-                    machine=machine,
-                    batch=given.batch_per_device or shared,
+                    machine=machines.MACHINES[machine_name],
+                    batch=batch,
                     images_per_core=given.images_per_core,
                 )
             )

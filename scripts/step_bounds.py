@@ -5,14 +5,18 @@
 
 import dataclasses
 import math
-import sys
 from typing import Any, NamedTuple
 
 import machines
 import step_traffic
 
+from official import failures
+
 IMAGES, CLASSES = 1_281_167, 1000
 """Of ImageNet-1k's training set."""
+
+IMAGENET = "imagenet2012"
+"""By its name in TensorFlow Datasets."""
 
 GRADIENT_BYTES = 4
 """Weights are float32 at any precision, and so are their gradients."""
@@ -28,6 +32,7 @@ class Network(NamedTuple):
         kept: Bytes of activations that wait for the backward pass.
         parameters: Of the network.
         weight_bytes: Of a step.
+        held: Bytes of weights, gradients and the optimizer's state.
         norms: Number of norms that take their statistics over all devices.
     """
 
@@ -37,6 +42,7 @@ class Network(NamedTuple):
     kept: int
     parameters: int
     weight_bytes: int
+    held: int
     norms: int
 
 
@@ -44,15 +50,15 @@ def network_of(experiment: Any) -> Network:
     """Builds and counts the network that an experiment trains.
 
     Raises:
-        SystemExit: If it is none of classification.
+        RequestError: If it is none of classification, or has a layer not counted.
     """
     from official.layers import cost
     from official.tasks import classification
 
     if not isinstance(experiment.task, classification.Classification):
-        sys.exit(
-            f"this counts classification on ImageNet, and the task is "
-            f"{type(experiment.task).__name__}"
+        raise failures.RequestError(
+            "this counts classification on ImageNet, and the task is "
+            f"{type(experiment.task).__name__}; take an experiment NAME_cls_imagenet"
         )
     model = experiment.task.build(num_classes=CLASSES, training=True)
     parameters = sum(math.prod(w.shape) for w in model.trainable_weights)
@@ -68,10 +74,51 @@ def network_of(experiment: Any) -> Network:
         kept=step_traffic.kept_of_image(model),
         parameters=parameters,
         weight_bytes=step_traffic.of_weights(parameters, states),
+        held=step_traffic.held(parameters, states),
         norms=sum(
             getattr(layer, "synchronized", False) is True for layer in model.layers
         ),
     )
+
+
+def require_imagenet(name: str, recipe: Any) -> None:
+    """Only the length of ImageNet's epochs is known here.
+
+    Args:
+        name: Of the experiment.
+        recipe: The experiment as it comes; bindings may read the data otherwise.
+
+    Raises:
+        RequestError: If the recipe is of other data.
+    """
+    from official.data import tfds
+
+    dataset = recipe.dataset
+    if not (isinstance(dataset, tfds.TFDS) and dataset.name == IMAGENET):
+        raise failures.RequestError(
+            f"{name}: this counts epochs of ImageNet's {IMAGES:,} images, and the "
+            f"recipe is of {dataset}; take an experiment NAME_cls_imagenet"
+        )
+
+
+def shared_out(batch: int, name: str) -> int:
+    """Images on each device of a machine.
+
+    Args:
+        batch: The global one.
+        name: Of the machine.
+
+    Raises:
+        RequestError: If the devices cannot have the same number each.
+    """
+    devices = machines.MACHINES[name].devices
+    if batch % devices:
+        raise failures.RequestError(
+            f"train.batch_size = {batch} cannot be shared out evenly over the "
+            f"{devices} devices of {name}; set a multiple of {devices}, or "
+            "--batch_per_device"
+        )
+    return batch // devices
 
 
 def all_reduce(bytes_: float, devices: int, link: float) -> float:
@@ -143,10 +190,10 @@ def rate(optimizer: Any, *, recipe_batch: int, batch: int) -> tuple[float, str]:
             "by the square root of the batch (Malladi et al., 2022, "
             "https://arxiv.org/abs/2205.10287); the recipe itself has no rule"
         )
-    return learning_rate * ratio, (
-        "in proportion to the batch, the recipe's rule (Model Garden: 0.008 x batch / "
-        "128)"
-    )
+    rule = f"from the recipe's {learning_rate:.4g} at {recipe_batch}"
+    if math.isclose(learning_rate, 0.008 * recipe_batch / 128):
+        rule = "the recipe's rule (Model Garden: 0.008 x batch / 128)"
+    return learning_rate * ratio, f"in proportion to the batch, {rule}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,6 +222,20 @@ class Case:
     def total(self) -> int:
         """The global batch."""
         return self.batch * self.machine.devices
+
+    @property
+    def held(self) -> int:
+        """Bytes that a device keeps over the backward pass, at least."""
+        return self.network.held + self.batch * self.network.kept
+
+    @property
+    def fits(self) -> bool:
+        return self.held <= self.machine.memory
+
+    @property
+    def largest_batch(self) -> int:
+        """Images that a device's memory can hold, at most."""
+        return max(0, int(self.machine.memory - self.network.held) // self.network.kept)
 
     @property
     def bounds(self) -> list[Bound]:

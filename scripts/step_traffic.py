@@ -26,6 +26,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from official import failures
+
 BYTES = 2
 
 
@@ -88,7 +90,7 @@ def of_image(model: Any, rule: dict[str, Passes]) -> int:
     """Bytes of the activations of one image, forward and backward.
 
     Raises:
-        ValueError: If a layer is of a class that is not counted here.
+        RequestError: If a layer is of a class that is not counted here.
     """
     total = 0
     seen: set[int] = set()  # tensors that a trained layer has touched
@@ -109,7 +111,7 @@ def kept_of_image(model: Any) -> int:
     """Bytes of the activations of one image that wait for the backward pass.
 
     Raises:
-        ValueError: As `of_image`.
+        RequestError: As `of_image`.
     """
     kept = {
         id(tensor): tensor
@@ -132,11 +134,16 @@ def of_weights(parameters: int, states: int) -> int:
     return 2 * 4 * (parameters + states) + gradients + copies
 
 
+def held(parameters: int, states: int) -> int:
+    """Bytes of weights, their gradients and the optimizer's state; as `of_weights`."""
+    return 4 * (2 * parameters + states)
+
+
 def _layers(model: Any) -> Iterator[tuple[Any, str]]:
     for layer in model.layers:
         name = type(layer).__name__
         if name not in KINDS:
-            raise ValueError(
+            raise failures.RequestError(
                 f"layer {layer.name!r}: what {name} reads and writes is not known; "
                 f"known are {', '.join(KINDS)}; add it to KINDS of {__file__}"
             )

@@ -60,6 +60,12 @@ def test_photographs_of_a_folder_are_stretched_to_the_input(script, tmp_path):
     assert len(script.photographs([], 8, 6)) == 16
 
 
+def test_a_folder_without_photographs_is_named(script, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(failures.RequestError, match=rf"{tmp_path}: no photograph"):
+        script.photographs([tmp_path], 8, 6)
+
+
 def test_equal_outputs_pass_and_others_do_not(script, model, capsys, monkeypatch):
     def other(shift):
         def of_micro(path, inputs, python):

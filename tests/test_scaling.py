@@ -1,5 +1,6 @@
 """The bounds of a training on machines that are not here."""
 
+import dataclasses
 import functools
 import importlib
 import pathlib
@@ -11,8 +12,11 @@ import keras
 import pytest
 
 from official import experiment as experiment_lib
+from official import failures
 
-FIELDS = {"multiply_adds": 0, "kept": 0, "parameters": 0, "weight_bytes": 0, "norms": 0}
+FIELDS = dict.fromkeys(
+    ("multiply_adds", "kept", "parameters", "weight_bytes", "held", "norms"), 0
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +28,16 @@ def scripts(root):
     sys.path.remove(str(root / "scripts"))
     for name in names:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def counted(scripts):
+    """Networks are built once for both pages."""
+    bounds = scripts[1]
+    network_of = bounds.network_of
+    bounds.network_of = functools.cache(network_of)
+    yield
+    bounds.network_of = network_of
 
 
 def test_a_ring_moves_nearly_twice_the_gradients(scripts):
@@ -59,13 +73,17 @@ def test_weights_moments_and_gradients_are_counted_once_a_step(scripts):
     # 10 weights with two moments: 30 values of 4 bytes read and written, 10 gradients
     # written and read, copies of 2 bytes written once and read twice.
     assert traffic.of_weights(10, 20) == 30 * 8 + 10 * 8 + 10 * 6
+    # Of these 10 weights, 10 gradients and 20 moments stay.
+    assert traffic.held(10, 20) == 40 * 4
 
 
 def test_a_layer_that_is_not_counted_is_named(scripts):
     _, _, traffic, _ = scripts
     images = keras.Input((4, 4, 3))
     pooled = keras.layers.MaxPooling2D(name="pool")(images)
-    with pytest.raises(ValueError, match=r"layer 'pool': what MaxPooling2D reads"):
+    with pytest.raises(
+        failures.RequestError, match=r"layer 'pool': what MaxPooling2D reads"
+    ):
         traffic.of_image(keras.Model(images, pooled), traffic.FUSED)
 
 
@@ -118,6 +136,17 @@ def test_a_learning_rate_follows_the_recipe(scripts):
     assert rate("mnv3_cls_imagenet", 4096)[0] == 0.004
 
 
+def test_model_garden_is_named_where_the_recipe_has_its_rule(scripts):
+    def rule(name):
+        optimizer = experiment_lib.load(name).optimizer
+        return scripts[1].rate(optimizer, recipe_batch=4096, batch=1024)[1]
+
+    assert "Model Garden: 0.008 x batch / 128" in rule("mnv2_cls_imagenet")
+    assert rule("mnv3small_cls_imagenet") == (
+        "in proportion to the batch, from the recipe's 0.01 at 4096"
+    )
+
+
 def test_a_machine_has_sources_and_a_strategy_that_exists(scripts):
     scaling, bounds, _, machines = scripts
     parent = experiment_lib.load("mnv2_cls_imagenet")
@@ -139,10 +168,63 @@ def test_a_machine_has_sources_and_a_strategy_that_exists(scripts):
         assert found.train.batch_size == 8 * machine.devices
 
 
+def parse(scripts, *words):
+    always = ["--images_per_core=1", "--machine=a100x16"]
+    return scripts[0].parser().parse_args([*always, *words])
+
+
 def test_only_classification_is_counted(scripts):
     _, bounds, _, _ = scripts
-    with pytest.raises(SystemExit, match="the task is Segmentation"):
+    with pytest.raises(failures.RequestError, match="the task is Segmentation"):
         bounds.network_of(experiment_lib.load("mnv3_seg_cityscapes"))
+
+
+def test_only_epochs_of_imagenet_are_counted(scripts):
+    given = parse(scripts, "--experiment=mnv2_cls_cifar10")
+    with pytest.raises(
+        failures.RequestError,
+        match=r"mnv2_cls_cifar10: .+ recipe is of ImageFolder\(.+cifar10",
+    ):
+        scripts[0].cases_of(given)
+
+
+@pytest.mark.parametrize("batch", [8, 4097])
+def test_a_batch_that_devices_cannot_share_is_refused(scripts, counted, batch):
+    words = ["--experiment=mnv2_cls_imagenet", f"--set=train.batch_size = {batch}"]
+    with pytest.raises(
+        failures.RequestError,
+        match=rf"train.batch_size = {batch} .+ 16 devices of a100x16; set a multiple",
+    ):
+        scripts[0].cases_of(parse(scripts, *words))
+    (case,) = scripts[0].cases_of(parse(scripts, *words, "--batch_per_device=3"))
+    assert case.total == 48
+
+
+def test_no_hours_are_promised_of_what_does_not_fit(scripts, capsys):
+    scaling, bounds, _, machines = scripts
+    machine = machines.MACHINES["a100x8"]
+    fields = FIELDS | {"kept": 10, "held": 25, "multiply_adds": 1, "parameters": 1}
+    case = bounds.Case(
+        name="mnv2_cls_imagenet",
+        experiment=experiment_lib.load("mnv2_cls_imagenet"),
+        network=bounds.Network(**fields, fused=1, separate=2),
+        machine_name="a100x8",
+        machine=dataclasses.replace(machine, memory=100),
+        batch=7,
+        images_per_core=1.0,
+    )
+    larger = dataclasses.replace(case, batch=8)
+    assert (case.held, case.fits, larger.fits) == (95, True, False)
+    assert larger.largest_batch == 7
+    scaling.table([case, larger])
+    rows = capsys.readouterr().out.splitlines()[2:4]
+    assert [row.endswith("| does not fit |") for row in rows] == [False, True]
+    scaling.report(larger)
+    out = capsys.readouterr().out
+    assert "GB: does not fit" in out
+    assert "a device holds 7 images at most" in out
+    assert "hours" not in out
+    assert "these devices at" not in out
 
 
 def test_a_core_that_makes_no_images_is_refused(scripts, capsys):
@@ -158,17 +240,7 @@ def _commands(page: pathlib.Path) -> list[list[str]]:
     return [shlex.split(line) for line in lines if "NAME" not in line]
 
 
-@pytest.fixture(scope="module")
-def counted(scripts):
-    """Networks are built once for both pages."""
-    bounds = scripts[1]
-    network_of = bounds.network_of
-    bounds.network_of = functools.cache(network_of)
-    yield
-    bounds.network_of = network_of
-
-
-@pytest.mark.parametrize(("name", "count"), [("scaling.md", 3), ("papers.md", 1)])
+@pytest.mark.parametrize(("name", "count"), [("scaling.md", 4), ("papers.md", 1)])
 def test_a_page_shows_what_its_commands_print(
     name, count, scripts, root, capsys, counted
 ):
