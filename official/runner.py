@@ -112,6 +112,8 @@ def _require_usable(run_dir: pathlib.Path) -> None:
     above = next(
         each for each in (run_dir, *run_dir.absolute().parents) if each.exists()
     )
+    if not above.is_dir():
+        raise failures.RequestError(f"{above} is a file; choose another --run_dir")
     if not os.access(above, os.W_OK | os.X_OK):
         raise failures.RequestError(
             f"{above} cannot be written; choose another --run_dir"
@@ -137,23 +139,23 @@ def _train(
         _begin(experiment, name, run_dir, model, goes_on=goes_on)
         if fresh:
             overview.write(run_dir, tables, warnings)
-    trains = fresh or _epochs(run_dir) < experiment.trainer.epochs
-    notes = chief and trains  # else nothing happens that would be worth one
-    if notes:
+    if chief:
         told = started.circumstances(experiment, arguments)
         known = started.facts(experiment, model)
         facts.begin(run_dir, known, told, goes_on=goes_on)
     workers.any_of(False, strategy)  # nobody reads the folder before it is cleared
     began = time.perf_counter()
     try:
-        session.train(experiment, run_dir, model)
+        trained = session.train(experiment, run_dir, model)
     except BaseException:
-        if notes:
+        if chief:
             with contextlib.suppress(OSError):  # what ended the training is to be told
                 facts.end(run_dir, time.perf_counter() - began)
         raise
-    if notes:
+    if chief and (trained or fresh):
         facts.end(run_dir, time.perf_counter() - began)
+    elif chief:
+        facts.forget(run_dir)
 
 
 def _prepared(

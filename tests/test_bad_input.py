@@ -135,7 +135,7 @@ def test_a_wrong_binding_is_one_line_and_status_two(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_folder_that_cannot_be_made_is_status_one(photos, tmp_path, capsys):
+def test_a_run_folder_that_cannot_be_made_is_refused(photos, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     status = train.main(
         [
@@ -145,6 +145,5 @@ def test_a_run_folder_that_cannot_be_made_is_status_one(photos, tmp_path, capsys
         ]
     )
     error = capsys.readouterr().err
-    assert status == 1
-    assert len(error.splitlines()) == 1
-    assert "file" in error
+    assert status == 2
+    assert error == f"error: {tmp_path / 'file'} is a file; choose another --run_dir\n"

@@ -153,6 +153,14 @@ def test_of_many_starts_the_first_and_the_last_are_kept(tmp_path):
     assert rows["training took"] == "at least 39 min 0 s, in 40 starts"
 
 
+def test_a_start_that_had_nothing_to_train_is_taken_back(tmp_path):
+    facts.begin(tmp_path, {}, START, goes_on=False)
+    facts.end(tmp_path, 7)
+    facts.begin(tmp_path, {}, START | {"cores": 4}, goes_on=True)
+    facts.forget(tmp_path)
+    assert [each["cores"] for each in facts.read(tmp_path)["starts"]] == [2]
+
+
 def test_what_is_known_of_a_start_is_added_to_the_starts_before(tmp_path):
     known = {"network": {"backbone": "X"}}
     facts.begin(tmp_path, known, START, goes_on=False)

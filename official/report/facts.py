@@ -48,6 +48,13 @@ def end(run_dir: pathlib.Path, seconds: float) -> None:
         _write(run_dir, found)
 
 
+def forget(run_dir: pathlib.Path) -> None:
+    """Takes the last start back: nothing was left to train."""
+    found = read(run_dir)
+    if found:
+        _write(run_dir, {**found, "starts": found["starts"][:-1]})
+
+
 def read(run_dir: pathlib.Path) -> dict[str, Any]:
     """As `begin` left it; empty if there is none."""
     file = run_dir / FILE

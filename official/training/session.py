@@ -34,11 +34,14 @@ def train(
     experiment: "experiment_lib.Experiment",
     run_dir: pathlib.Path,
     model: trainable.Trainable,
-) -> None:
+) -> bool:
     """Trains to the last epoch, from the newest checkpoint if there is one.
 
     Args:
         model: From `preparation.model`.
+
+    Returns:
+        Whether there was anything left to train.
 
     Raises:
         RunError: A loss that is not a number.
@@ -70,8 +73,10 @@ def train(
             )
     elif not trainer.epochs and workers.is_chief(strategy):
         _save_untrained(run_dir, model, state)
-    if state.epoch < trainer.epochs and not state.stalled(trainer.patience):
+    left = state.epoch < trainer.epochs and not state.stalled(trainer.patience)
+    if left:
         _fit(experiment, run_dir, model, state)
+    return left
 
 
 def _save_untrained(
