@@ -105,14 +105,8 @@ class PanopticMetrics(keras.metrics.Metric):
             raise ValueError("segments cannot be weighted here")
         if not self._told:
             self._set_things(tuple(np.asarray(y_true["thing_ids"])[0].tolist()))
-        sizes = np.asarray(y_true["size"])
-        for row, (height, width) in enumerate(sizes.tolist()):
-            window = (row, slice(height), slice(width))
-            truth = panoptic.encode(
-                np.asarray(y_true["semantic"])[window],
-                np.asarray(y_true["instance"])[window],
-                ignore_label=self.ignore_label,
-            )
+        truths = panoptic.of_batch(y_true, ignore_label=self.ignore_label)
+        for row, (window, truth) in enumerate(truths):
             prediction = np.asarray(y_pred["panoptic"])[window]
             if prediction.shape != truth.shape:
                 raise ValueError(
@@ -120,7 +114,7 @@ class PanopticMetrics(keras.metrics.Metric):
                 )
             ids = np.asarray(y_pred["segment_ids"])[row].tolist()
             scores = np.asarray(y_pred["segment_scores"])[row].tolist()
-            names = y_true.get("image_id", [""] * len(sizes))
+            names = y_true.get("image_id", [""] * len(y_true["size"]))
             scored = dict(zip(ids, scores, strict=True))
             self._count(truth, prediction, scored)
             self._maps.append(_Map.of(names[row], prediction, scored))

@@ -4,6 +4,9 @@ A pixel is `class * LABEL_DIVISOR + instance`, as deeplab2 writes it. Stuff has 
 instance 0; in a truth, a pixel of a thing class with the instance 0 belongs to a crowd.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 
 LABEL_DIVISOR = 1000
@@ -41,6 +44,25 @@ def encode(
             )
     ids = semantic.astype(np.int32) * LABEL_DIVISOR + instance.astype(np.int32)
     return np.where(known, ids, np.int32(VOID))
+
+
+def of_batch(
+    targets: Mapping[str, Any], *, ignore_label: int
+) -> Iterator[tuple[tuple[int | slice, ...], np.ndarray]]:
+    """Of each image of a batch, where it is in the batch, and its panoptic map.
+
+    Args:
+        targets: "semantic" and "instance", `[B, H, W]`, padded; "size", the height and
+            width of each image, `[B, 2]`.
+
+    Raises:
+        ValueError: As `encode`.
+    """
+    semantic, instance = (np.asarray(targets[n]) for n in ("semantic", "instance"))
+    for row, (height, width) in enumerate(np.asarray(targets["size"]).tolist()):
+        window = (row, slice(height), slice(width))
+        ids = encode(semantic[window], instance[window], ignore_label=ignore_label)
+        yield window, ids
 
 
 def decode(panoptic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from official.metrics import detection as metrics_lib
 from official.metrics import detections as overlaps_lib
 from official.ops import box_kinds, matching
 from official.ops import boxes as boxes_lib
-from official.tasks import base
+from official.tasks import base, detection_agreement
 from official.tasks import detections as detections_lib
 from official.tasks import detector as detector_lib
 from official.tasks import outputs as outputs_lib
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CLASS_LOSSES = ("focal", "hard_negatives")
 
 _METRICS = "detection"
-_SURE = 0.5
-_OVERLAP = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -335,21 +333,9 @@ class Detection(base.Task):
     def agreement(
         self, ours: base.Predictions, theirs: base.Predictions, targets: base.Targets
     ) -> tuple[int, int]:
-        """Detections that the other has, too, and all detections, of both sides.
-
-        Those with a score of 0.5 or more are asked for; the other has one if it is of
-        the same class, overlaps by a half and has half that score. An image in which
-        neither side sees anything is one decision that is equal.
-        """
+        """As `detection_agreement.counts`."""
         del targets
-        equal = total = 0
-        for row in range(len(ours["count"])):
-            mine, other = _of_image(ours, row), _of_image(theirs, row)
-            pairs = [_confirmed(mine, other), _confirmed(other, mine)]
-            asked = sum(len(pair) for pair in pairs)
-            equal += sum(int(pair.sum()) for pair in pairs) if asked else 1
-            total += asked or 1
-        return equal, total
+        return detection_agreement.counts(ours, theirs)
 
     def constant_metric(self, metrics: base.Judges) -> float:
         return metrics[_METRICS].constant(self.metric)
@@ -384,23 +370,3 @@ class Detection(base.Task):
 
     def records(self, metrics: base.Judges) -> Iterable[dict[str, Any]]:
         return metrics[_METRICS].records()
-
-
-def _of_image(predictions: base.Predictions, row: int) -> tuple[np.ndarray, ...]:
-    count = int(predictions["count"][row])
-    return tuple(
-        np.asarray(predictions[name][row][:count])
-        for name in ("boxes_yxyx", "class_ids", "scores")
-    )
-
-
-def _confirmed(
-    asked: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]
-) -> np.ndarray:
-    """Whether each sure detection of one side is found by the other."""
-    boxes, classes, scores = asked
-    sure = scores >= _SURE
-    known = other[2] >= _SURE / 2
-    table = overlaps_lib.overlaps(boxes[sure], other[0][known])
-    same = classes[sure][:, None] == other[1][known][None]
-    return ((table >= _OVERLAP) & same).any(axis=1)

@@ -249,13 +249,9 @@ class Panoptic(dense.Dense):
         NaN where there are none.
         """
         found = []
-        for row, (height, width) in enumerate(np.asarray(targets["size"]).tolist()):
-            window = (row, slice(height), slice(width))
-            truth = panoptic_ids.encode(
-                np.asarray(targets["semantic"])[window],
-                np.asarray(targets["instance"])[window],
-                ignore_label=data_base.IGNORE_LABEL,
-            )
+        ignored = data_base.IGNORE_LABEL
+        truths = panoptic_ids.of_batch(targets, ignore_label=ignored)
+        for row, (window, truth) in enumerate(truths):
             prediction = np.asarray(predictions["panoptic"])[window]
             things = np.asarray(targets["thing_ids"])[row].tolist()
             shared = panoptic_quality.overlaps(truth, prediction, thing_ids=things)
