@@ -19,11 +19,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import circumstances
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from official.report import machine
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 STORED = ROOT / "docs" / "results" / "trainings"
 README = ROOT / "README.md"
 BEGIN = "<!-- results: written by scripts/results_table.py -->"
@@ -99,8 +99,8 @@ def store(given: argparse.Namespace) -> pathlib.Path:
         "files": files,
         "minutes": given.minutes,
         "command": given.command,
-        "commit": given.commit or circumstances.commit(),
-        "hardware": circumstances.processor(),
+        "commit": given.commit or machine.commit(),
+        "hardware": machine.processor(),
         "date": datetime.datetime.fromtimestamp(written).date().isoformat(),
     }
     path = STORED / f"{given.name or name}.json"

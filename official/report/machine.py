@@ -1,7 +1,11 @@
-"""The machine that something ran on."""
+"""Where something ran: the machine, and the commit of this project."""
 
+import os
 import pathlib
 import platform
+import subprocess
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def processor() -> str:
@@ -13,3 +17,24 @@ def processor() -> str:
     lines = described.read_text(errors="replace").splitlines()
     found = [line.partition(":")[2] for line in lines if "model name" in line]
     return found[0].strip() if found else name
+
+
+def cores() -> int | None:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def commit() -> str:
+    """Of this project, "-dirty" behind it where files differ; else nothing."""
+    if not (_ROOT / ".git").exists():
+        return ""  # installed, or within a repository of something else
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no git here
+    return done.stdout.strip()

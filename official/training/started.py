@@ -2,10 +2,7 @@
 
 import datetime
 import importlib.metadata
-import os
-import pathlib
 import platform
-import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +15,6 @@ from official.training import strategy as strategies
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 _PACKAGES = ("tensorflow", "keras", "jax", "numpy")
 
 
@@ -75,18 +71,11 @@ def circumstances(
         "arguments": None if arguments is None else list(arguments),
         "date": now.strftime("%Y-%m-%d %H:%M UTC"),
         "processor": machine.processor(),
-        "cores": _cores(),
+        "cores": machine.cores(),
         "devices": f"{replicas} {kind}" if used else "",
         "versions": _versions(),
-        "commit": _commit(),
+        "commit": machine.commit(),
     }
-
-
-def _cores() -> int | None:
-    """Those that this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _versions() -> str:
@@ -100,17 +89,3 @@ def _versions() -> str:
         if name in used:
             found.append(f"{name} {version}")
     return ", ".join(found)
-
-
-def _commit() -> str:
-    """Of this project, "-dirty" behind it where files differ; else nothing."""
-    if not (_ROOT / ".git").exists():
-        return ""  # installed, or within a repository of something else
-    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=5
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""  # no git here
-    return done.stdout.strip()

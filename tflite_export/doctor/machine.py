@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 
+from official.report import machine
 from tflite_export.doctor import base
 
 _PYTHONS = ((3, 11), (3, 13))
@@ -56,8 +57,7 @@ def processor() -> base.Finding:
 
 
 def cores() -> base.Finding:
-    usable = getattr(os, "sched_getaffinity", None)
-    count = len(usable(0)) if usable else os.cpu_count() or 1
+    count = machine.cores() or 1
     busy = os.getloadavg()[0]
     found = f"{count} usable, load {busy:.1f}"
     if busy <= count:
