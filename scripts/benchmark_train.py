@@ -147,10 +147,12 @@ def compete(given: argparse.Namespace) -> dict[str, Any]:
     contenders = []
     for name, command in commands.items():
         log = logs / f"{name.replace(' ', '_')}.log"
+        contender = steps_on_request.Contender(
+            name, command, log, threads=given.threads
+        )
         try:
-            contenders.append(
-                steps_on_request.Contender(name, command, log, threads=given.threads)
-            )
+            contender.begin()
+            contenders.append(contender)
         except ChildProcessError as error:
             print(f"left out: {error}", file=sys.stderr)
     for contender in contenders:

@@ -39,7 +39,12 @@ def answers() -> TextIO:
 
 
 def serve(
-    run: Callable[[int], list[float]], out: TextIO, *, version: str, imported: float
+    run: Callable[[int], list[float]],
+    out: TextIO,
+    *,
+    version: str,
+    imported: float,
+    peak: Callable[[], float] = memory_mib,
 ) -> None:
     """Answers until the input ends.
 
@@ -49,6 +54,7 @@ def serve(
         run: Takes steps and gives the seconds of each.
         version: Of the framework, for people.
         imported: MiB that the process held before it built anything.
+        peak: MiB that it took at most.
     """
     begun = time.perf_counter()
     run(1)
@@ -60,12 +66,11 @@ def serve(
         core_seconds = (time.process_time() - worked) / count
         answer = {"seconds": seconds, "core_seconds": core_seconds}
         print(json.dumps(answer), file=out)
-    peak = memory_mib()
-    print(json.dumps({"peak_mib": peak, "imports_mib": imported}), file=out)
+    print(json.dumps({"peak_mib": peak(), "imports_mib": imported}), file=out)
 
 
 class Contender:
-    """A child in the parent's eyes.
+    """A child in the parent's eyes; it starts at once.
 
     Args:
         name: For the table.
@@ -96,7 +101,15 @@ class Contender:
             text=True,
             env=os.environ | limited,
         )
-        self.facts: dict[str, Any] = self._answer()
+        self.facts: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Waits for its first step, which is compiled.
+
+        Raises:
+            ChildProcessError: It ended before; the message holds its last line.
+        """
+        self.facts = self._answer()
 
     def step(self, count: int) -> None:
         """Takes steps and remembers their time."""

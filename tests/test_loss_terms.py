@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from official import failures
-from official.training import loss_terms, preparation, session
+from official.training import late_logs, loss_terms, preparation, session
 
 
 def test_the_term_that_is_not_finite_is_named_with_the_step():
@@ -60,21 +60,50 @@ class _From(keras.losses.Loss):
 
 
 @pytest.mark.parametrize(
-    ("task", "term", "others"),
+    ("task", "term", "others", "step", "every"),
     [
-        ("classification", "cross_entropy", "there is no other"),
-        ("detection", "boxes", "others finite: classes"),
-        ("segmentation", "cross_entropy", "there is no other"),
+        ("classification", "cross_entropy", "there is no other", 1, 500),
+        ("detection", "boxes", "others finite: classes", 2, 500),
+        ("segmentation", "cross_entropy", "there is no other", 3, 500),
+        # Nothing that is not finite is saved.
+        ("segmentation", "cross_entropy", "there is no other", 1, 1),
     ],
 )
-def test_a_training_names_the_term_and_its_step(tmp_path, task, term, others):
-    experiment = one_of_each_task.experiments()[task]
+def test_a_training_names_the_term_and_its_step(
+    tmp_path, task, term, others, step, every
+):
+    experiment = one_of_each_task.experiments(checkpoint_steps=every)[task]
+    assert preparation.steps_per_epoch(experiment) == 3
     model = preparation.model(experiment, fresh=True)
-    model._task_losses[term] = _From(model._task_losses[term], 2)
+    model._task_losses[term] = _From(model._task_losses[term], step)
     with pytest.raises(failures.RunError) as caught:
         session.train(experiment, tmp_path / "run", model)
     assert str(caught.value) == (
-        f"loss term {term!r} is NaN at step 2 ({others}); lower "
+        f"loss term {term!r} is NaN at step {step} ({others}); lower "
         "optimizer.schedule.learning_rate or set optimizer.clip_norm; there is no "
         "checkpoint yet"
     )
+
+
+def test_losses_are_given_a_step_late_and_from_each_epoch_anew():
+    late = late_logs.LateLogs()
+    step = late.wrap(lambda value: {"loss": np.float32(value)})
+    assert [step(value)["loss"] for value in (1, 2)] == [1, 2]
+    late.begin()
+    given = [(step(value)["loss"], late.behind) for value in (3, 4, 5)]
+    assert given == [(3, 0), (3, 1), (4, 1)]
+    assert late.newest() == {"loss": 5}
+    late.begin()
+    assert (step(6)["loss"], late.behind) == (6, 0)
+    late.begin(active=False)
+    assert [step(value)["loss"] for value in (7, 8)] == [7, 8]
+
+
+def test_what_a_step_gives_besides_its_losses_is_never_late():
+    late = late_logs.LateLogs()
+    step = late.wrap(lambda value: ({"loss": value}, f"state {value}"))
+    late.begin()
+    assert [step(value) for value in (1, 2)] == [
+        ({"loss": 1}, "state 1"),
+        ({"loss": 1}, "state 2"),
+    ]

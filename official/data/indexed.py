@@ -93,7 +93,7 @@ class IndexedDataset(base.Dataset):
             _arrays, self, records, keys, form
         )
         if cache:
-            _require_memory(get, len(records), split)
+            _require_memory(self, split, limit, form, get=get, count=len(records))
             get = _Cached(get)
 
         shapes = {key: ELEMENTS[key][1] for key in keys}
@@ -223,12 +223,27 @@ class _Cached:
         return kept
 
 
-def _require_memory(get: Callable[[int], list[Any]], count: int, split: str) -> None:
+def _require_memory(
+    dataset: IndexedDataset,
+    split: str,
+    limit: int | None,
+    form: Form,
+    *,
+    get: Callable[[int], list[Any]],
+    count: int,
+) -> None:
     """Refuses a cache that would take more than half of the free memory."""
-    sample = np.unique(np.linspace(0, count - 1, num=5).astype(int))
-    mean = np.mean([sum(np.asarray(v).nbytes for v in get(int(i))) for i in sample])
+    key = (dataset, split, limit, form)
+    if key not in _BYTES:
+        sample = np.unique(np.linspace(0, count - 1, num=5).astype(int))
+        sizes = [sum(np.asarray(v).nbytes for v in get(int(i))) for i in sample]
+        _BYTES[key] = float(np.mean(sizes))
     memory.require(
-        float(mean) * count,
+        _BYTES[key] * count,
         what=f"cache = True for the {count} examples of split {split!r}",
         way_out="set cache = False, or a limit",
     )
+
+
+# Of an example, from a sample: a training asks several times for the same split.
+_BYTES: dict[tuple[Any, ...], float] = {}

@@ -1,6 +1,8 @@
-"""Batch normalization that trains with TensorFlow's fused kernel."""
+"""Batch normalization that trains faster, on TensorFlow and on JAX."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,13 +12,17 @@ _FUSED_DTYPES = ("float16", "bfloat16", "float32")
 
 @keras.saving.register_keras_serializable(package="mobile_vision")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch normalization, faster in training on TensorFlow.
+    """Keras's batch normalization, faster in training.
 
-    Keras 3 computes the statistics of a batch op by op there. The fused kernel cuts a
-    MobileNetV3 training step on CPUs by a quarter. Variables, names, results and moving
-    statistics are those of the Keras layer; inference and every case that the kernel
-    does not know (statistics synchronised over several replicas, inputs that are not
-    4-D channels last, masks, renormalization) run the Keras code.
+    On TensorFlow Keras 3 computes the statistics op by op. The fused kernel cuts a
+    MobileNetV3 training step on CPUs by a quarter. On JAX Keras reads a map twice
+    for its mean and variance, and three times for their gradients; here it is read once
+    for each: 1.0 against 1.3 ms at [256, 112, 112, 64] in bfloat16 on an H100.
+
+    Variables, names, results and moving statistics are those of the Keras layer but for
+    rounding; inference and every other case (statistics synchronised over several
+    replicas, inputs that are not 4-D channels last, masks, renormalization) run the
+    Keras code.
 
     `synchronized=True` has no effect on backends other than TensorFlow: on JAX a batch
     split over devices is one array, whose statistics are global already.
@@ -47,18 +53,45 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if self.use_batch_statistics is not None:
             training = self.use_batch_statistics
         if training and self.trainable and mask is None and self._is_fusible(inputs):
+            if keras.backend.backend() == "jax":
+                return self._read_once(inputs)
             return self._fused(inputs)
         return super().call(inputs, training=training, mask=mask)
 
     def _is_fusible(self, inputs: Any) -> bool:
+        backend = keras.backend.backend()
         return (
-            keras.backend.backend() == "tensorflow"
+            backend in ("tensorflow", "jax")
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and not self.renorm
             and keras.backend.standardize_dtype(inputs.dtype) in _FUSED_DTYPES
-            and (not self.synchronized or _replicas() == 1)
+            and (backend == "jax" or not self.synchronized or _replicas() == 1)
         )
+
+    def _read_once(self, inputs: Any) -> Any:
+        def of_channels(weight: keras.Variable | None, default: float) -> Any:
+            if weight is None:
+                return keras.ops.full(inputs.shape[-1:], default, "float32")
+            return keras.ops.cast(weight, "float32")
+
+        import jax
+
+        # In one reduction on GPUs: XLA does not always merge two there.
+        normalize = _normalize_on_jax(at_once=jax.default_backend() == "gpu")
+        outputs, mean, variance = normalize(
+            inputs,
+            of_channels(self.gamma, 1.0),
+            of_channels(self.beta, 0.0),
+            of_channels(self.moving_mean, 0.0),
+            self.epsilon,
+        )
+        for average, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            average.assign(average * self.momentum + value * (1.0 - self.momentum))
+        return keras.ops.cast(outputs, self.compute_dtype)
 
     def _fused(self, inputs: Any) -> Any:
         import tensorflow as tf
@@ -105,3 +138,70 @@ def _replicas() -> int:
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+@functools.cache
+def _normalize_on_jax(*, at_once: bool) -> Callable[..., Any]:
+    """Normalization with the statistics of a batch, and its gradient, for JAX.
+
+    Sums are of float32. The squares are those of the distances from `near`, not from
+    the mean, which is not known yet: the closer the two are, the less is cancelled.
+
+    Args:
+        at_once: Both sums are one reduction.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    axes = (0, 1, 2)
+
+    def statistics(values: Any, near: Any) -> tuple[Any, Any]:
+        distances = values - near
+        zero = jnp.zeros((), values.dtype)
+        if at_once:
+            total, squares = jax.lax.reduce(
+                (distances, jnp.square(distances)),
+                (zero, zero),
+                lambda left, right: (left[0] + right[0], left[1] + right[1]),
+                axes,
+            )
+        else:
+            total = jnp.sum(distances, axes)
+            squares = jnp.sum(jnp.square(distances), axes)
+        count = math.prod(values.shape[:3])
+        offset = total / count
+        return near + offset, jnp.maximum(squares / count - jnp.square(offset), 0.0)
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+    def normalize(
+        inputs: Any, gamma: Any, beta: Any, near: Any, epsilon: float
+    ) -> tuple[Any, Any, Any]:
+        return forward(inputs, gamma, beta, near, epsilon)[0]
+
+    def forward(
+        inputs: Any, gamma: Any, beta: Any, near: Any, epsilon: float
+    ) -> tuple[Any, Any]:
+        values = inputs.astype(jnp.float32)
+        mean, variance = statistics(values, near)
+        inverse = jax.lax.rsqrt(variance + epsilon)
+        scale = gamma * inverse
+        outputs = (values * scale + (beta - mean * scale)).astype(inputs.dtype)
+        return (outputs, mean, variance), (inputs, gamma, mean, inverse)
+
+    def backward(epsilon: float, kept: Any, outer: Any) -> tuple[Any, ...]:
+        del epsilon
+        inputs, gamma, mean, inverse = kept
+        # Statistics only move the averages: nothing comes back through them.
+        slope = outer[0].astype(jnp.float32)
+        values = inputs.astype(jnp.float32)
+        count = math.prod(inputs.shape[:3])
+        of_beta = jnp.sum(slope, axes)
+        of_gamma = (jnp.sum(slope * values, axes) - mean * of_beta) * inverse
+        scale = gamma * inverse
+        by_value = -scale * inverse * of_gamma / count
+        constant = -scale * of_beta / count - by_value * mean
+        of_inputs = slope * scale + values * by_value + constant
+        return of_inputs.astype(inputs.dtype), of_gamma, of_beta, jnp.zeros_like(mean)
+
+    normalize.defvjp(forward, backward)
+    return normalize

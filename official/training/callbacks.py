@@ -78,21 +78,35 @@ class Guard(keras.callbacks.Callback):
             raise KeyboardInterrupt  # asked twice: end at once
         self._signal = number
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # The means of the losses begin anew, and so does what is handed on of them.
+        self.model.late.begin()
+
     def on_train_batch_end(self, batch, logs=None):
         self.state = dataclasses.replace(self.state, step=self.state.step + 1)
         self.statistics = {}
-        # These numbers are on the host already, for the progress bar.
-        if complaint := loss_terms.complaint(logs or {}, self.state.step):
-            raise failures.RunError(
-                f"{complaint}; lower optimizer.schedule.learning_rate or set "
-                f"optimizer.clip_norm; {self._kept()}"
-            )
+        late = self.model.late
+        self._require_finite(logs or {}, self.state.step - late.behind)
         if self.state.step % self._steps_per_epoch == 0:
             return  # the epoch's end saves, after its evaluation
         asked = workers.any_of(self._signal is not None, self._strategy)
         if asked or self.state.step % self._every == 0:
+            self._require_finite(late.newest(), self.state.step)
             self.save("last")
         self._stop_if(asked)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._require_finite(logs or {}, self.state.step)
+
+    def on_train_end(self, logs=None):
+        self.model.late.begin(active=False)
+
+    def _require_finite(self, logs: Mapping[str, float], step: int) -> None:
+        if complaint := loss_terms.complaint(logs, step):
+            raise failures.RunError(
+                f"{complaint}; lower optimizer.schedule.learning_rate or set "
+                f"optimizer.clip_norm; {self._kept()}"
+            )
 
     def watched(self, batches: Iterable[Any]) -> Iterable[Any]:
         """The batches of an evaluation, which a signal ends.

@@ -6,7 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from official.training import gradient_sums, loss_terms, one_program, workers
+from official.training import (
+    gradient_sums,
+    late_logs,
+    loss_terms,
+    one_program,
+    workers,
+)
 
 
 class Trainable(keras.Model):
@@ -23,6 +29,7 @@ class Trainable(keras.Model):
     Attributes:
         provenance: What is known of the weights it starts with, see
             `official.weights.transfer.Transfer`.
+        late: Of the losses that callbacks are given.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class Trainable(keras.Model):
         self._teach = lambda images: _scores(teacher, images) if teacher else {}
         self._assign = assign
         self.provenance: dict[str, str] = {}
+        self.late = late_logs.LateLogs()
         self._task_losses = dict(losses)
         self._loss_terms = {
             name: keras.metrics.Mean(name=loss_terms.log_name(name)) for name in losses
@@ -83,12 +91,16 @@ class Trainable(keras.Model):
         """
         if keras.backend.backend() == "tensorflow":
             gradient_sums.fix_order()
-        if not self._several_hosts():
-            super().make_train_function(force=force)
-            return
         made: Any = getattr(self, "train_function", None)
         if made is not None and not force:
             return
+        if self._several_hosts():
+            self.train_function = self._step_of_hosts()
+        else:
+            super().make_train_function(force=force)
+        self.train_function = self.late.wrap(self.train_function)
+
+    def _step_of_hosts(self) -> Callable[..., Any]:
         import tensorflow as tf
 
         strategy = self.distribute_strategy
@@ -102,7 +114,7 @@ class Trainable(keras.Model):
                 for name, value in logs.items()
             }
 
-        self.train_function = step
+        return step
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # `preparation.model` has built all there is; and Keras fails at it for several
