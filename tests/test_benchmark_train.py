@@ -34,6 +34,7 @@ def test_a_child_answers_with_the_times_of_its_steps_and_its_memory(script, tmp_
     steps_on_request = script("steps_on_request")
     command = [sys.executable, "-c", CHILD.format(scripts=str(SCRIPTS))]
     child = steps_on_request.Contender("child", command, tmp_path / "log", threads=1)
+    child.begin()
     assert child.facts["version"] == "child 1"
     child.step(3)
     child.forget()
@@ -48,10 +49,11 @@ def test_a_child_answers_with_the_times_of_its_steps_and_its_memory(script, tmp_
 def test_a_child_that_dies_is_named_with_its_last_line(script, tmp_path):
     steps_on_request = script("steps_on_request")
     command = [sys.executable, "-c", "raise SystemExit('no such network')"]
+    child = steps_on_request.Contender("timm", command, tmp_path / "log")
     with pytest.raises(
         ChildProcessError, match=r"timm: no such network \(all of it: .*log"
     ):
-        steps_on_request.Contender("timm", command, tmp_path / "log")
+        child.begin()
 
 
 def test_a_peer_refuses_a_network_that_it_does_not_have(script, monkeypatch):
