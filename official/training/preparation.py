@@ -8,7 +8,13 @@ import keras
 
 from official import failures
 from official.report import terminal
-from official.training import fine_tuning, networks, teacher, trainable
+from official.training import (
+    fine_tuning,
+    graph_passes,
+    networks,
+    teacher,
+    trainable,
+)
 from official.training import strategy as strategies
 from official.weights import initialize
 from tflite_export.targets import base as targets
@@ -45,6 +51,7 @@ def model(
 
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.connect(trainer.strategy)
+    graph_passes.spare_idle()
     if experiment.train.batch_size % strategy.num_replicas_in_sync:
         raise failures.RequestError(
             f"train.batch_size = {experiment.train.batch_size} does not divide by the "
