@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import rich.table
 
@@ -41,6 +42,9 @@ from official.training import (
     workers,
 )
 from official.training import strategy as strategies
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Fields in which a continued run may differ from how it was started.
 MAY_CHANGE = (
@@ -135,8 +139,10 @@ def _train(
     chief = workers.is_chief(strategy)
     fresh = not goes_on
     tables, warnings, model = _prepared(experiment, fresh=fresh, look=fresh and chief)
+    batches = None
     if chief:
-        _begin(experiment, name, run_dir, model, goes_on=goes_on)
+        batches = session.training_batches(experiment, start_step=0)
+        _begin(experiment, name, run_dir, model, batches, goes_on=goes_on)
         if fresh:
             overview.write(run_dir, tables, warnings)
     if chief:
@@ -146,7 +152,7 @@ def _train(
     workers.any_of(False, strategy)  # nobody reads the folder before it is cleared
     began = time.perf_counter()
     try:
-        trained = session.train(experiment, run_dir, model)
+        trained = session.train(experiment, run_dir, model, batches=batches)
     except BaseException:
         if chief:
             with contextlib.suppress(OSError):  # what ended the training is to be told
@@ -184,6 +190,7 @@ def _begin(
     name: str,
     run_dir: pathlib.Path,
     model: trainable.Trainable,
+    batches: "tf.data.Dataset",
     *,
     goes_on: bool,
 ) -> None:
@@ -194,11 +201,7 @@ def _begin(
     if model.provenance:
         text = json.dumps(model.provenance, indent=2) + "\n"
         atomic.write(run_dir / preparation.PROVENANCE, text)
-    predictions.draw_training(
-        experiment,
-        session.training_batches(experiment, start_step=0),
-        run_dir / "predictions",
-    )
+    predictions.draw_training(experiment, batches, run_dir / "predictions")
 
 
 def _warn_of_another_task(experiment: experiment_lib.Experiment) -> None:

@@ -34,11 +34,15 @@ def train(
     experiment: "experiment_lib.Experiment",
     run_dir: pathlib.Path,
     model: trainable.Trainable,
+    *,
+    batches: "tf.data.Dataset | None" = None,
 ) -> bool:
     """Trains to the last epoch, from the newest checkpoint if there is one.
 
     Args:
         model: From `preparation.model`.
+        batches: From `training_batches` with step 0, where they have been made already:
+            it takes a second to trace what is done to an image.
 
     Returns:
         Whether there was anything left to train.
@@ -75,7 +79,7 @@ def train(
         _save_untrained(run_dir, model, state)
     left = state.epoch < trainer.epochs and not state.stalled(trainer.patience)
     if left:
-        _fit(experiment, run_dir, model, state)
+        _fit(experiment, run_dir, model, state, made=batches)
     return left
 
 
@@ -167,6 +171,8 @@ def _fit(
     run_dir: pathlib.Path,
     model: trainable.Trainable,
     state: checkpoints.State,
+    *,
+    made: "tf.data.Dataset | None",
 ) -> None:
     trainer, steps = experiment.trainer, preparation.steps_per_epoch(experiment)
     total = preparation.total_steps(experiment)
@@ -203,7 +209,9 @@ def _fit(
             guard, metric=f"val_{experiment.task.metric}", patience=trainer.patience
         ),
     ]
-    batches = _fed(experiment, strategy, start_step=state.step)
+    if made is None or state.step or workers.count(strategy) > 1:
+        made = _fed(experiment, strategy, start_step=state.step)
+    batches = made
     # An epoch that was interrupted is finished first, as an epoch with fewer steps.
     first = state.epoch + 1 if done else state.epoch
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)
