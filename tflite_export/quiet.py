@@ -1,6 +1,7 @@
 """Silence for libraries that write straight to the process's standard error."""
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -42,8 +43,17 @@ def _without(name: str) -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow, which reports on the machine before it reads any setting."""
+    """Imports TensorFlow, which reports on the machine before it reads any setting.
+
+    Its half a million objects stay to the end: Python's garbage collector does not go
+    over them again and again.
+    """
+    collects = gc.isenabled()
+    gc.disable()
     with stderr(), _without("matplotlib"):
         import tensorflow  # noqa: F401
+    gc.freeze()
+    if collects:
+        gc.enable()
     # Hints for authors of TensorFlow code, such as that a function was traced again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
