@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from official.data import base, encoded, pipeline
+from official import failures
+from official.data import base, encoded, faults, pipeline
 
 _SAMPLED = 3
+_SEARCHED = 2000
 _MOST_BYTES = 200e6
 _MOST_PIXELS = 8e6
 """Of a split, what is read of its images, and of its maps of classes, before a
@@ -110,10 +112,20 @@ def quickly(
     same ones each time. Of maps of classes fewer are read, in the same way.
 
     Raises:
-        failures.DataError: If an example is missing or faulty, as far as it was read.
+        failures.DataError: If examples are missing or faulty, as far as they were read.
     """
     split = source.split
     size = min(source.count(dataset), dataset.stored_size(split))
+    try:
+        return _looked(dataset, split, size, watched)
+    except failures.DataError as error:
+        places = _spread(size, _SEARCHED)
+        raise faults.of_split(dataset, split, places, error, decoded=False) from error
+
+
+def _looked(
+    dataset: base.Dataset, split: str, size: int, watched: Watched
+) -> LookedOver:
     sampled = _spread(size, _SAMPLED)
     found = LookedOver(size)
     places = _spread(size, _most(dataset.stored(split, sampled, maps=False)))
