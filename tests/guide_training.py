@@ -1,0 +1,125 @@
+"""A `train.py` command of a guide, carried out on a few small pictures.
+
+It runs as it stands on the page, with `--dry_run`, in a folder where what it reads lies
+at the place it names. Bindings behind its own make small what has a size, and leave out
+weights that would be downloaded, whose name is looked up. Nothing else of a command is
+replaced: a binding that fits no more ends it.
+"""
+
+import functools
+import pathlib
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import guide_data
+
+import train
+from official import experiment as experiment_lib
+from official.training import checkpoints, preparation
+from official.weights import published
+
+SMALLEST = "smallest.gin"
+# Networks are built several times on the way, and V1 has the fewest layers.
+BACKBONE = "task.backbone = @MobileNetV1(width_multiplier=0.25)"
+
+SIZES = {
+    "task.train_size": "None",
+    "task.crop_size": "None",
+    "task.class_weights": "None",  # of as many values as the real data has classes
+    "task.max_detections": "5",
+    "task.head.slots": "8",
+    "task.head.layers": "(1,)",
+    "task.head.relaxed": "1",
+    "task.method.max_segments": "16",
+    "dataset.height": "64",
+    "dataset.width": "64",
+    "dataset.train_size": "4",
+    "dataset.val_size": "2",
+    "train.batch_size": "2",
+    "eval.batch_size": "2",
+    "eval.split": repr(guide_data.SPLIT),
+    "eval.limit": "2",
+    "trainer.steps_per_epoch": "2",
+    "quantization.observe_steps": "1",
+}
+"""For every experiment that has such a field."""
+
+
+def words_of(command: str) -> list[str]:
+    """What `train.py` is given; absolute folders begin where the process is."""
+    command = command.replace("'/", "'").replace("=/", "=")
+    words = [word for word in shlex.split(command) if word != "..."]
+    return words[words.index("train.py") + 1 :]
+
+
+def rehearse(words: Sequence[str], capsys: Any) -> None:
+    """Lets `train.py` look the data over and take a few steps."""
+    flags = train.parser().parse_args(words)
+    given = experiment_lib.load(flags.experiment, flags.overlay, flags.set)
+    _require_published(given)
+    guide_data.write(given.dataset)
+    changes = list(_smaller(given, flags.set))
+    overlays = []
+    if not _chooses_backbone(flags.set):
+        pathlib.Path(SMALLEST).write_text(BACKBONE)
+        overlays = [SMALLEST]
+    if given.init_from and given.init_from.startswith("runs/"):
+        float_name = flags.experiment.removesuffix("_qat")
+        settings = [*flags.set, *changes]
+        settings = [s for s in settings if not s.startswith(("init_", "quanti"))]
+        _begin(float_name, pathlib.Path(given.init_from), overlays, settings)
+    else:
+        changes.append("init_from = None")
+    first = [f"--overlay={overlay}" for overlay in overlays]
+    last = [f"--set={change}" for change in changes]
+    status = train.main([*first, *words, *last, "--dry_run"])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "nothing was written" in " ".join(printed.out.split())
+
+
+def _require_published(given: experiment_lib.Experiment) -> None:
+    """The weights that it names are of its backbone."""
+    if given.init_from and published.is_named(given.init_from):
+        backbone, (size, _) = given.task.backbone, given.task.image_size
+        item = published.find(given.init_from, backbone, image_size=size)
+        assert type(item.backbone) is type(backbone)
+
+
+def _chooses_backbone(settings: Sequence[str]) -> bool:
+    return any(setting.startswith("task.backbone") for setting in settings)
+
+
+def _smaller(
+    given: experiment_lib.Experiment, settings: Sequence[str]
+) -> Iterator[str]:
+    """Bindings that make an experiment small."""
+    # An odd side takes other paths than an even one.
+    side = 64 + given.task.image_size[0] % 2
+    yield f"task.image_size = ({side}, {side})"
+    if _chooses_backbone(settings):
+        yield "task.backbone.width_multiplier = 0.25"
+    for path, value in SIZES.items():
+        *above, field = path.split(".")
+        owner: Any = functools.reduce(
+            lambda spec, name: getattr(spec, name, None), above, given
+        )
+        if hasattr(owner, field):
+            yield f"{path} = {value}"
+
+
+def _begin(
+    name: str, folder: pathlib.Path, overlays: Sequence[str], settings: Sequence[str]
+) -> None:
+    """A run as another starts from it: its setting, and a checkpoint."""
+    experiment = experiment_lib.load(name, overlays, settings)
+    model = preparation.model(experiment, fresh=True)
+    checkpoints.save(
+        checkpoints.path(folder, "best"),
+        network=model.network,
+        optimizer=model.optimizer,
+        state=checkpoints.State(class_names=experiment.dataset.class_names),
+    )
+    text = experiment_lib.dump(experiment, name)
+    (folder / experiment_lib.CONFIG).write_text(text)
