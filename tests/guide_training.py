@@ -6,6 +6,7 @@ weights that would be downloaded, whose name is looked up. Nothing else of a com
 replaced: a binding that fits no more ends it.
 """
 
+import contextlib
 import functools
 import pathlib
 import shlex
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import guide_data
+import tensorflow as tf
 
 import train
 from official import experiment as experiment_lib
@@ -73,10 +75,21 @@ def rehearse(words: Sequence[str], capsys: Any) -> None:
         changes.append("init_from = None")
     first = [f"--overlay={overlay}" for overlay in overlays]
     last = [f"--set={change}" for change in changes]
-    status = train.main([*first, *words, *last, "--dry_run"])
+    with _eagerly():
+        status = train.main([*first, *words, *last, "--dry_run"])
     printed = capsys.readouterr()
     assert status == 0, printed.err
     assert "nothing was written" in " ".join(printed.out.split())
+
+
+@contextlib.contextmanager
+def _eagerly() -> Iterator[None]:
+    """Tracing a network for one step takes ten times as long as the step."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def _require_published(given: experiment_lib.Experiment) -> None:

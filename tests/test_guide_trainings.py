@@ -3,7 +3,6 @@
 import guide_training
 import guides
 import pytest
-import tensorflow as tf
 
 import train
 
@@ -13,14 +12,6 @@ COMMANDS = [
     for command in guides.beginning("python train.py ")
     if command != LIST and "@DataParallel()" not in command
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """Tracing a network for one step takes ten times as long as the step."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)
