@@ -1,6 +1,8 @@
 """A few drawn pictures where a command of a guide reads its data."""
 
+import itertools
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +21,7 @@ def write(dataset: Any) -> None:
     The folder is the dataset's own, relative to where the process is.
     """
     name = type(dataset).__name__
-    if not hasattr(dataset, "data_dir"):  # it draws its pictures
+    if getattr(dataset, "data_dir", None) is None:  # it needs none
         return
     folder = pathlib.Path(dataset.data_dir)
     assert not folder.is_absolute(), folder
@@ -32,12 +34,12 @@ def _any(folder: pathlib.Path, dataset: Any) -> None:
 
 
 def _voc(folder: pathlib.Path, dataset: Any) -> None:
-    """With the classes that it is told."""
+    """With the classes that it is told, by turns."""
     _any(folder, dataset)
-    first, second, *_ = dataset.classes
+    names = itertools.cycle(dataset.classes)
     for file in folder.glob("Annotations/*.xml"):
-        text = file.read_text().replace("<name>a<", f"<name>{first}<")
-        file.write_text(text.replace("<name>b<", f"<name>{second}<"))
+        text = re.sub("<name>.<", lambda _: f"<name>{next(names)}<", file.read_text())
+        file.write_text(text)
 
 
 def _coco_panoptic(folder: pathlib.Path, dataset: Any) -> None:

@@ -7,6 +7,7 @@ replaced: a binding that fits no more ends it.
 """
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 import shlex
@@ -14,25 +15,68 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import guide_data
+import keras
+import pytest
 import tensorflow as tf
 
 import train
 from official import experiment as experiment_lib
-from official.training import checkpoints, preparation
+from official.backbones import base as backbones_base
+from official.backbones import convolutions
+from official.data import tfds
+from official.training import checkpoints, preparation, rehearsal
 from official.weights import published
 
-SMALLEST = "smallest.gin"
-# Networks are built several times on the way, and V1 has the fewest layers.
-BACKBONE = "task.backbone = @MobileNetV1(width_multiplier=0.25)"
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shallow(backbones_base.Backbone):
+    """A convolution a level: of networks every layer takes its time."""
+
+    norm: convolutions.Norm = convolutions.Norm()
+
+    def __call__(self, images: keras.KerasTensor) -> backbones_base.Features:
+        x, features = images, {}
+        for number in range(1, 6):
+            x = convolutions.conv_norm(
+                x,
+                filters=8,
+                kernel=3,
+                stride=2,
+                norm=self.norm,
+                activation="relu",
+                name=f"C{number}_conv",
+            )
+            features[f"C{number}"] = x
+        pooled = keras.layers.GlobalAveragePooling2D(
+            keepdims=True, name="embedding_pool"
+        )
+        features["C5_expand"] = features["C4"]
+        return features | {"embedding": pooled(x)}
+
+
+OVERLAY = "shallow.gin"
 
 SIZES = {
     "task.train_size": "None",
     "task.crop_size": "None",
     "task.class_weights": "None",  # of as many values as the real data has classes
     "task.max_detections": "5",
+    "task.augmentations": "()",
+    "task.color_policy": "None",
+    "task.copy_paste": "None",
+    "task.photometric": "False",
+    "task.head.extra": "(8, 8, 8, 8)",
     "task.head.slots": "8",
     "task.head.layers": "(1,)",
     "task.head.relaxed": "1",
+    "task.head.semantic_width": "8",
+    "task.head.pixels": "@ConvPixelDecoder(taps=('C3', 'C4', 'C5'), "
+    "widths=(8, 16, 16), blocks=(1, 1, 1))",
+    "task.head.decoder.width": "16",
+    "task.head.decoder.key_width": "8",
+    "task.head.decoder.hidden": "16",
+    "task.head.decoder.embedding": "8",
+    "task.method.samples": "20",
     "task.method.max_segments": "16",
     "dataset.height": "64",
     "dataset.width": "64",
@@ -64,8 +108,8 @@ def rehearse(words: Sequence[str], capsys: Any) -> None:
     changes = list(_smaller(given, flags.set))
     overlays = []
     if not _chooses_backbone(flags.set):
-        pathlib.Path(SMALLEST).write_text(BACKBONE)
-        overlays = [SMALLEST]
+        pathlib.Path(OVERLAY).write_text("task.backbone = @Shallow()")
+        overlays = [OVERLAY]
     if given.init_from and given.init_from.startswith("runs/"):
         float_name = flags.experiment.removesuffix("_qat")
         settings = [*flags.set, *changes]
@@ -75,7 +119,8 @@ def rehearse(words: Sequence[str], capsys: Any) -> None:
         changes.append("init_from = None")
     first = [f"--overlay={overlay}" for overlay in overlays]
     last = [f"--set={change}" for change in changes]
-    with _eagerly():
+    with _eagerly(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rehearsal, "TIMED_STEPS", 1)
         status = train.main([*first, *words, *last, "--dry_run"])
     printed = capsys.readouterr()
     assert status == 0, printed.err
@@ -111,6 +156,11 @@ def _smaller(
     # An odd side takes other paths than an even one.
     side = 64 + given.task.image_size[0] % 2
     yield f"task.image_size = ({side}, {side})"
+    if isinstance(given.dataset, tfds.TFDS):  # makes ImageNet ready by itself
+        yield "dataset = @SyntheticCrops(side=64, train_size=4, val_size=2)"
+    elif hasattr(given.dataset, "data_dir"):
+        # What is known of a folder is kept by its name.
+        yield f"dataset.data_dir = {str(pathlib.Path(given.dataset.data_dir).absolute())!r}"
     if _chooses_backbone(settings):
         yield "task.backbone.width_multiplier = 0.25"
     for path, value in SIZES.items():
