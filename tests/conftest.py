@@ -31,6 +31,7 @@ LONGEST = (
     "test_targets",
     "test_quantization_training",
     "test_guides",
+    "test_guide_trainings",
 )
 
 

@@ -6,6 +6,8 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
+_COMMAND = re.compile(r"(?:srun )?python |scripts/\w")
+
 
 def blocks(page: pathlib.Path) -> list[str]:
     """Its code blocks, without their indentation."""
@@ -18,8 +20,18 @@ def commands(page: pathlib.Path) -> list[str]:
     found = []
     for text in blocks(page):
         found += [
-            line.split("  #")[0].strip()
+            " ".join(line.split("  #")[0].split())
             for line in text.replace("\\\n", " ").splitlines()
-            if line.startswith(("python ", "scripts/", "srun python "))
+            if _COMMAND.match(line)
         ]
     return found
+
+
+def every() -> list[str]:
+    """The commands of all pages, each once."""
+    return list(dict.fromkeys(c for page in PAGES for c in commands(page)))
+
+
+def beginning(*starts: str) -> list[str]:
+    """Those of `every` that begin so."""
+    return [command for command in every() if command.startswith(starts)]

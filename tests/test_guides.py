@@ -1,15 +1,20 @@
 """The guides' commands and code, carried out on small data.
 
-`test_docs` has all of them, but only looks whether they would be understood. Here one
-training of each task of `docs/own_data.md`, the commands for files, and the code of
-`docs/python.md` run to their end, with `my_photos` replaced. An overlay makes the networks small; `init_from` is left out, as it
-downloads. Doctor has `test_doctor`, scripts have tests of their own.
+One training of each task of `docs/own_data.md`, the commands for files of every page,
+and the code of `docs/python.md` run to their end, with `my_photos` replaced. An overlay
+makes the networks small; `init_from` is left out, as it downloads. The first steps of
+every training are in `test_guide_trainings`; `test_guide_commands` says where the
+others are carried out.
 """
 
 import json
 import pathlib
+import re
+import runpy
 import shlex
 import shutil
+import sys
+import time
 
 import guides
 import numpy as np
@@ -44,7 +49,15 @@ FEW_BOXES = ("task.max_detections = 5", "eval.limit = 2")
 PHOTOGRAPHS = 4
 FLOWERS = "mnv2_cls_folder"
 COMMANDS = guides.commands(guides.ROOT / "docs" / "own_data.md")
-FILES = guides.commands(guides.ROOT / "docs" / "export.md")
+MEDIAPIPE = guides.beginning("python scripts/compare_mediapipe.py ")
+FILES = [
+    command
+    for command in guides.beginning("python -m tflite_export ")
+    if not command.endswith((" doctor", "--target=micro"))
+    and "--experiment=mnv3_det_coco" not in command
+]
+"""Of one file; the others are of another network's, or of none."""
+EXPORTS = [command for command in FILES if "tflite_export export " in command]
 
 
 def photographs(folder: pathlib.Path) -> None:
@@ -159,34 +172,52 @@ def classifier(place, data, monkeypatch, capsys) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "benchmark", "check", "predict"])
-def test_a_guide_s_command_for_files_runs(name, classifier, capsys):
-    command = next(c for c in FILES if f"tflite_export {name} " in c)
-    words = command.partition(" [")[0].replace("MODEL.tflite", classifier)
-    words = words.replace("NAME", FLOWERS)
-    assert tflite_export.main(shlex.split(words)[3:]) == 0
-    out = capsys.readouterr().out
+def file_words(command: str, classifier: str) -> list[str]:
+    """What a command for files is given; every file and run is the classifier's."""
+    words = command.partition(" [")[0].replace("PHOTOS", "photo.jpg")
+    words = re.sub(r"\S+\.tflite", classifier, words).replace("NAME", FLOWERS)
+    return shlex.split(words)
+
+
+@pytest.mark.parametrize("command", [c for c in FILES if c not in EXPORTS])
+def test_a_guide_s_command_for_files_runs(command, classifier, capsys):
+    _, _, _, name, *given = file_words(command, classifier)
+    status = tflite_export.main([name, *given])
+    out, error = capsys.readouterr()
+    if name == "split":  # what it makes of others is in `test_split`
+        assert status == 2
+        assert "use the file as it is" in error
+        return
+    assert status == 0, error
     if name == "predict":
-        assert list(pathlib.Path("drawn").iterdir())
+        folder = "drawn" if "--out=drawn" in given else "predictions"
+        assert list(pathlib.Path(folder).iterdir())
     else:
         assert json.loads(out.splitlines()[-1])
 
 
-def test_a_guide_s_export_runs(classifier, capsys):
-    command = next(c for c in FILES if "tflite_export export " in c)
-    before = pathlib.Path(classifier).stat().st_mtime_ns
-    words = shlex.split(command.replace("NAME", FLOWERS))
+@pytest.mark.parametrize("command", EXPORTS)
+def test_a_guide_s_export_runs(command, classifier, capsys):
+    before = time.time_ns()
+    words = file_words(command, classifier)
     assert tflite_export.main(words[3:]) in (0, 3)
-    capsys.readouterr()
-    assert pathlib.Path(classifier).stat().st_mtime_ns > before
+    assert "int8" in capsys.readouterr().out
+    written = pathlib.Path(classifier).parent.glob("*.tflite")
+    assert max(path.stat().st_mtime_ns for path in written) > before
 
 
-def test_a_guide_s_split_tells_that_a_file_maps_whole(classifier, capsys):
-    """What it makes of others is in `test_split`."""
-    command = next(c for c in FILES if "tflite_export split " in c)
-    words = shlex.split(command.replace("MODEL.tflite", classifier))
-    assert tflite_export.main(words[3:]) == 2
-    assert "use the file as it is" in capsys.readouterr().err
+@pytest.mark.parametrize("command", MEDIAPIPE)
+def test_a_guide_s_comparison_with_mediapipe_runs(
+    command, classifier, monkeypatch, capsys
+):
+    pytest.importorskip(
+        "mediapipe", reason="MediaPipe is not installed: scripts/test.sh installs it"
+    )
+    _, script, *given = file_words(command, classifier)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(sys, "argv", [script, *given])
+    runpy.run_path(str(guides.ROOT / script), run_name="__main__")
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["photographs"] == 1
 
 
 def test_the_code_of_the_python_guide_runs(classifier, data, monkeypatch, capsys):

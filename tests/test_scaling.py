@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 
+import guides
 import keras
 import pytest
 
@@ -235,21 +236,18 @@ def test_a_core_that_makes_no_images_is_refused(scripts, capsys):
 
 
 def _commands(page: pathlib.Path) -> list[list[str]]:
-    text = page.read_text().replace("\\\n", " ")
-    lines = re.findall(r"^ {4}python scripts/scaling\.py (.*)$", text, re.MULTILINE)
-    return [shlex.split(line) for line in lines if "NAME" not in line]
+    start = "python scripts/scaling.py "
+    found = [c for c in guides.commands(page) if c.startswith(start)]
+    return [shlex.split(command.removeprefix(start)) for command in found]
 
 
-@pytest.mark.parametrize(("name", "count"), [("scaling.md", 4), ("papers.md", 1)])
-def test_a_page_shows_what_its_commands_print(
-    name, count, scripts, root, capsys, counted
-):
+@pytest.mark.parametrize(
+    "page", [p for p in guides.PAGES if _commands(p)], ids=lambda page: page.name
+)
+def test_a_page_shows_what_its_commands_print(page, scripts, capsys, counted):
     scaling = scripts[0]
-    page = root / "docs" / name
     text = re.sub(r"\s+", " ", page.read_text())
-    commands = _commands(page)
-    assert len(commands) == count
-    for words in commands:
+    for words in _commands(page):
         scaling.run(scaling.parser().parse_args(words))
         for line in capsys.readouterr().out.splitlines():
             if not line.startswith(("figures:", "practice: results/")):

@@ -26,6 +26,10 @@ from official.training import (
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
 
+# Behind what is compiled: a first step, and the first of the evaluations.
+TIMED_STEPS = 3
+EVALUATIONS = 2
+
 
 def run(experiment: "experiment_lib.Experiment") -> None:
     """Reads every example once, trains a few steps, evaluates a batch; prints.
@@ -50,7 +54,7 @@ def run(experiment: "experiment_lib.Experiment") -> None:
     terminal.say_compiling("the step")
     start = time.perf_counter()
     loss, step = _train(experiment, model)
-    compiling = max(time.perf_counter() - start - 3 * step, 0.0)
+    compiling = max(time.perf_counter() - start - TIMED_STEPS * step, 0.0)
     terminal.console.print("evaluating a batch ...")
     judged = _evaluate(experiment, model)
     trainer = experiment.trainer
@@ -127,8 +131,8 @@ def _train(
             model.make_train_function(force=True)
             model.fit(batches.take(1), verbose=0, shuffle=False)
         start = time.perf_counter()
-        model.fit(batches.take(3), verbose=0, shuffle=False)
-    return history["loss"][0], (time.perf_counter() - start) / 3
+        model.fit(batches.take(TIMED_STEPS), verbose=0, shuffle=False)
+    return history["loss"][0], (time.perf_counter() - start) / TIMED_STEPS
 
 
 def _evaluate(
@@ -141,7 +145,7 @@ def _evaluate(
     checkpoints.assign(network.weights, weights, source="the training network")
     batches = list(session.evaluation_batches(experiment, batches=1))
     seconds = 0.0
-    for _ in range(2):  # the first is compiled
+    for _ in range(EVALUATIONS):
         start = time.perf_counter()
         evaluation.evaluate(
             experiment.task,
