@@ -8,12 +8,13 @@ from typing import Any
 import converters
 import pytest
 
-from tflite_export import child
+from tflite_export import child, quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # Networks here are tiny, and each worker has a core: more threads only get in the way.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+quiet.import_tensorflow()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
