@@ -1,9 +1,9 @@
 """A `train.py` command of a guide, carried out on a few small pictures.
 
 It runs as it stands on the page, with `--dry_run`, in a folder where what it reads lies
-at the place it names. Bindings behind its own make small what has a size, and leave out
-weights that would be downloaded, whose name is looked up. Nothing else of a command is
-replaced: a binding that fits no more ends it.
+at the place it names. Its bindings are applied, so one that fits no more ends it, and
+what they make of a backbone is built; then others behind them make the network and the
+data small, and leave out weights that would be downloaded, whose name is looked up.
 """
 
 import contextlib
@@ -87,7 +87,7 @@ SIZES = {
     "trainer.steps_per_epoch": "2",
     "quantization.observe_steps": "1",
 }
-"""For every experiment that has such a field."""
+"""For every experiment that has such a field: what has a size or takes its time."""
 
 
 def words_of(command: str) -> list[str]:
