@@ -1,9 +1,9 @@
 """A `train.py` command of a guide, carried out on a few small pictures.
 
 It runs as it stands on the page, with `--dry_run`, in a folder where what it reads lies
-at the place it names. Bindings behind its own make small what has a size, and leave out
-weights that would be downloaded, whose name is looked up. Nothing else of a command is
-replaced: a binding that fits no more ends it.
+at the place it names. Its bindings are applied, so one that fits no more ends it, and
+what they make of a backbone is built; then others behind them make the network and the
+data small, and leave out weights that would be downloaded, whose name is looked up.
 """
 
 import contextlib
@@ -87,7 +87,7 @@ SIZES = {
     "trainer.steps_per_epoch": "2",
     "quantization.observe_steps": "1",
 }
-"""For every experiment that has such a field."""
+"""For every experiment that has such a field: what has a size or takes its time."""
 
 
 def words_of(command: str) -> list[str]:
@@ -100,7 +100,7 @@ def words_of(command: str) -> list[str]:
 def rehearse(words: Sequence[str], capsys: Any) -> None:
     """Lets `train.py` look the data over and take a few steps.
 
-    Of trainings that differ but in their data the first takes steps.
+    Where task, scheme and devices are of kinds that took steps before, there are none.
     """
     flags = train.parser().parse_args(words)
     given = experiment_lib.load(flags.experiment, flags.overlay, flags.set)
@@ -120,37 +120,35 @@ def rehearse(words: Sequence[str], capsys: Any) -> None:
     with _eagerly(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(rehearsal, "TIMED_STEPS", 1)
         patch.setattr(rehearsal, "EVALUATIONS", 1)
-        steps = _steps_of(
-            experiment_lib.load(flags.experiment, flags.overlay, [*flags.set, *changes])
-        )
-        if steps in _TAKEN:
+        settings = [*flags.set, *changes]
+        small = experiment_lib.load(flags.experiment, flags.overlay, settings)
+        kinds = _kinds(small)
+        if all(kind in _TAKEN for kind in kinds):
             patch.setattr(rehearsal, "_train", lambda *_: (0.0, 0.0))
             patch.setattr(rehearsal, "_evaluate", lambda *_: 0.0)
         status = train.main([*words, *last, "--dry_run"])
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    _TAKEN.append(steps)
+    _TAKEN.extend(kinds)
     assert "nothing was written" in " ".join(printed.out.split())
 
 
 _TAKEN: list[Any] = []
 
 
-def _steps_of(small: experiment_lib.Experiment) -> Any:
-    """What its steps are, but for the data and for rates, weights and thresholds."""
+def _kinds(small: experiment_lib.Experiment) -> list[Any]:
+    """Of what its steps consist: the task's components, the scheme, the devices."""
     trainer = small.trainer
     how = (trainer.strategy, trainer.precision, trainer.deterministic)
-    return _form((small.task, small.quantization, how))
+    return [_form(small.task), _form(small.quantization), how]
 
 
 def _form(spec: Any) -> Any:
-    """A component without its fractions."""
+    """The types of a component and of what its fields hold."""
     if dataclasses.is_dataclass(spec):
         fields = dataclasses.fields(spec)
         return type(spec), [_form(getattr(spec, field.name)) for field in fields]
-    if isinstance(spec, tuple):
-        return [_form(part) for part in spec]
-    return float if isinstance(spec, float) else spec
+    return type(spec)
 
 
 @contextlib.contextmanager

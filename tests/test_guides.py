@@ -14,7 +14,6 @@ import runpy
 import shlex
 import shutil
 import sys
-import time
 
 import guides
 import numpy as np
@@ -23,7 +22,8 @@ import tensorflow as tf
 from PIL import Image
 
 import train
-from official import experiment
+from official import experiment, failures
+from official.training import checkpoints
 from tflite_export import __main__ as tflite_export
 from tflite_export import export
 
@@ -196,14 +196,31 @@ def test_a_guide_s_command_for_files_runs(command, classifier, capsys):
         assert json.loads(out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("command", EXPORTS)
+@pytest.mark.parametrize("command", [c for c in EXPORTS if "--target=" not in c])
 def test_a_guide_s_export_runs(command, classifier, capsys):
-    before = time.time_ns()
-    words = file_words(command, classifier)
-    assert tflite_export.main(words[3:]) in (0, 3)
-    assert "int8" in capsys.readouterr().out
-    written = pathlib.Path(classifier).parent.glob("*.tflite")
-    assert max(path.stat().st_mtime_ns for path in written) > before
+    before = pathlib.Path(classifier).stat().st_mtime_ns
+    assert tflite_export.main(file_words(command, classifier)[3:]) in (0, 3)
+    capsys.readouterr()
+    assert pathlib.Path(classifier).stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("command", [c for c in EXPORTS if "--target=" in c])
+def test_a_guide_s_export_for_hardware_has_the_settings_of_its_target(
+    command, classifier, monkeypatch
+):
+    """What a target makes of a network is in `test_targets`, the rest above."""
+    found = []
+
+    def inference_network(given, run_dir, checkpoint):
+        found.append((given.export, run_dir))
+        raise failures.RequestError("that is all")
+
+    monkeypatch.setattr(checkpoints, "inference_network", inference_network)
+    assert tflite_export.main(file_words(command, classifier)[3:]) == 2
+    ((spec, run_dir),) = found
+    assert spec.target == command.rpartition("--target=")[2]
+    assert spec.precisions == ("int8",)
+    assert run_dir / "export" == pathlib.Path(classifier).parent
 
 
 @pytest.mark.parametrize("command", MEDIAPIPE)
