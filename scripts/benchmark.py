@@ -35,10 +35,10 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=known, metavar="COMMAND")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="see COMMAND --help")
-    given = parser.parse_args()
+    # The rest as it is: argparse would take a "--" away.
+    given = parser.parse_args(sys.argv[1:2])
     file = known[given.command]
-    sys.argv = [str(file), *given.rest]
+    sys.argv = [str(file), *sys.argv[2:]]
     runpy.run_path(str(file), run_name="__main__")
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tflite_export import __main__ as tflite_export
 INPUT_PEERS = "python scripts/benchmark.py input --images=FOLDER --rounds=3 "
 TRAIN_PEERS = "python scripts/benchmark.py train --experiment=mnv3_cls_imagenet "
 ON_GPUS = guides.beginning("python scripts/benchmark.py gpu ")
+(START,) = guides.beginning("python scripts/benchmark.py start ")
 (SHARDS, MORE_SHARDS) = guides.beginning("python scripts/shard_dataset.py ")
 (ANCHORS,) = guides.beginning("python scripts/fit_anchors.py ")
 (SWEEP,) = guides.beginning("python scripts/sweep.py ")
@@ -38,7 +40,7 @@ ON_GPUS = guides.beginning("python scripts/benchmark.py gpu ")
 (AGAINST_STEPS,) = guides.beginning(TRAIN_PEERS)
 COMMANDS = [
     *(SHARDS, MORE_SHARDS, ANCHORS, SWEEP, TABLE, MICRO, MICRO_CHECK),
-    *(AGAINST_INPUTS, AGAINST_STEPS, *ON_GPUS),
+    *(AGAINST_INPUTS, AGAINST_STEPS, *ON_GPUS, START),
 ]
 
 
@@ -246,3 +248,25 @@ def test_a_step_on_a_gpu_is_timed_against_the_peers_of_the_guide(
     assert list(found["contest"]) == ["this project", "timm_compiled", "timm_graphs"]
     rounds = int(re.search(r"--rounds=(\d+)", command).group(1))
     assert all(len(r["milliseconds"]) == rounds for r in found["contest"].values())
+
+
+def test_the_time_to_the_first_step_is_taken_of_the_training_of_the_guide(
+    script, monkeypatch, capsys
+):
+    """Its own process is in `test_benchmark_start`."""
+    pathlib.Path("configs").symlink_to(guides.ROOT / "configs")
+    started = []
+
+    def start(arguments):
+        started.append(arguments)
+        return 2.0, 3.0
+
+    monkeypatch.setattr(script("benchmark_start"), "start", start)
+    monkeypatch.setattr(
+        runpy, "run_path", lambda *_, **__: script("benchmark_start").main()
+    )
+    carry_out(START, script, monkeypatch)
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["core_seconds"] == [3.0] * 3
+    assert started[0] == started[2]
+    guide_training.rehearse(started[0], capsys)
