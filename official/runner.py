@@ -33,6 +33,7 @@ from official.report import (
 from official.tasks import evaluation
 from official.training import (
     checkpoints,
+    collector,
     one_program,
     preparation,
     rehearsal,
@@ -98,7 +99,7 @@ def run(
     if goes_on:
         _refuse_another(experiment, run_dir)
     if not evaluate_only:
-        with workers.minding_others(strategy, run_dir):
+        with workers.minding_others(strategy, run_dir), collector.resting():
             _train(experiment, name, run_dir, goes_on=goes_on, arguments=arguments)
     if chief:
         _evaluate(experiment, name, run_dir)

@@ -17,6 +17,7 @@ from official.quantization import scheme as scheme_lib
 from official.report import history, terminal
 from official.training import (
     checkpoints,
+    collector,
     fine_tuning,
     loss_terms,
     one_program,
@@ -83,6 +84,7 @@ class Guard(keras.callbacks.Callback):
         self.model.late.begin()
 
     def on_train_batch_end(self, batch, logs=None):
+        collector.wake()
         self.state = dataclasses.replace(self.state, step=self.state.step + 1)
         self.statistics = {}
         late = self.model.late
