@@ -68,7 +68,7 @@ def fitting(model: Any, batch: tuple[Any, Any]) -> Callable[[int], list[float]]:
     import keras
 
     class Marks(keras.callbacks.Callback):
-        """Reads the losses of each step, as those of a training do."""
+        """Lets Keras read the losses of each step, as a training's callbacks do."""
 
         def __init__(self, count: int):
             super().__init__()

@@ -78,6 +78,13 @@ layer(far, training=True)
 wanted = far.astype("float64").var((0, 1, 2))
 np.testing.assert_allclose(layer.moving_variance, wanted, rtol=2e-2)
 
+# Nor where the moving mean is a hundred deviations away.
+far = images + 300
+layer = batch_norm.BatchNormalization(momentum=0.0)
+layer(far, training=True)
+wanted = far.astype("float64").var((0, 1, 2))
+np.testing.assert_allclose(layer.moving_variance, wanted, rtol=1e-2)
+
 # What is not [B, H, W, C], is frozen, or masked, stays Keras's.
 once.clear()
 train(batch_norm.BatchNormalization, images[:, 0, 0])

@@ -6,7 +6,15 @@ import small
 from PIL import Image
 
 from official import failures
-from official.data import faults, image_folder, looked_over, memory, pipeline
+from official.data import (
+    faults,
+    image_folder,
+    looked_over,
+    memory,
+    photos,
+    pipeline,
+    with_unlabeled,
+)
 from official.report import terminal
 from official.training import preparation, rehearsal
 
@@ -66,14 +74,50 @@ def test_a_picture_that_breaks_off_is_found_where_pictures_are_decoded(folder):
     for name in ("cat/3.jpg", "cow/9.jpg"):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[:-50])
-    first = failures.DataError("cat/3.jpg: breaks off")
+    dataset = _data(folder)
+    tried = dataset.tried("train", range(30), decoded=True)
+    first = next(each for each in tried if isinstance(each, failures.DataError))
     found = [
-        str(faults.of_split(_data(folder), "train", range(30), first, decoded=decoded))
+        faults.others(
+            dataset,
+            "train",
+            range(30),
+            first,
+            decoded=decoded,
+            watched=lambda tried, _: tried,
+        )
         for decoded in (False, True)
     ]
-    assert found[0] == "cat/3.jpg: breaks off"
-    assert found[1].startswith("2 examples of 'train' are faulty:")
-    assert "cow/9.jpg" in found[1]
+    assert found[0] is None
+    assert str(found[1]).startswith("2 examples of 'train' are faulty:")
+    assert "cow/9.jpg" in str(found[1])
+
+
+def test_what_was_found_first_is_among_them_and_a_part_is_no_total(folder):
+    for name in ("cat/3.jpg", "cow/0.jpg"):
+        (folder / name).write_text("not found")
+    error = faults.others(
+        _data(folder),
+        "train",
+        range(15),
+        failures.DataError("the label of one is wrong"),
+        decoded=False,
+        watched=lambda tried, _: tried,
+    )
+    assert str(error).splitlines()[0] == "2 or more examples of 'train' are faulty:"
+    assert "the label of one is wrong" in str(error)
+
+
+def test_photographs_without_labels_beside_do_not_matter(folder, tmp_path):
+    for name in ("cat/3.jpg", "cow/9.jpg"):
+        (folder / name).write_text("not found")
+    (tmp_path / "more").mkdir()
+    (folder / "cat" / "0.jpg").rename(tmp_path / "more" / "0.jpg")
+    mixed = with_unlabeled.WithUnlabeled(
+        labeled=_data(folder), unlabeled=photos.Photos(data_dir=str(tmp_path / "more"))
+    )
+    with pytest.raises(failures.DataError, match="2 examples of 'train' are faulty"):
+        looked_over.quickly(mixed, TRAIN, watched=lambda examples, _: examples)
 
 
 @pytest.mark.parametrize(("free", "warned"), [(10**5, True), (10**9, False)])
@@ -88,4 +132,4 @@ def test_a_batch_that_will_not_fit_is_said_before_its_step(
     assert each == sum(4 * np.prod(shape[1:]) for shape in layers.values())
     rehearsal._warn_of_memory(model, 64)
     said = " ".join(capsys.readouterr().out.split())
-    assert ("a step of train.batch_size = 64 keeps more than" in said) == warned
+    assert ("a step of train.batch_size = 64 keeps about" in said) == warned

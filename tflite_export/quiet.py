@@ -48,12 +48,15 @@ def import_tensorflow() -> None:
     Its half a million objects stay to the end: Python's garbage collector does not go
     over them again and again.
     """
-    collects = gc.isenabled()
-    gc.disable()
-    with stderr(), _without("matplotlib"):
-        import tensorflow  # noqa: F401
-    gc.freeze()
-    if collects:
-        gc.enable()
+    if "tensorflow" not in sys.modules:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with stderr(), _without("matplotlib"):
+                import tensorflow  # noqa: F401
+            gc.freeze()
+        finally:
+            if collects:
+                gc.enable()
     # Hints for authors of TensorFlow code, such as that a function was traced again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

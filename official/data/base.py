@@ -35,6 +35,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from official import failures
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -150,6 +152,21 @@ class Dataset(abc.ABC):
         """
         del maps
         return self.pick(split, indices)
+
+    def tried(
+        self, split: str, indices: Sequence[int], *, decoded: bool
+    ) -> Iterable[Example | failures.DataError]:
+        """As `stored`, with its error in the place of an example that is faulty.
+
+        Args:
+            decoded: Decode the images, which may be damaged behind their heads, and
+                read the maps of classes.
+
+        Returns:
+            Nothing, if single examples cannot be read.
+        """
+        del split, indices, decoded
+        return ()
 
     def stored_size(self, split: str) -> int:
         """Number of examples that `stored` knows: those with labels."""

@@ -1,64 +1,59 @@
 """All faulty examples of a split, once one has been found."""
 
-from collections.abc import Callable, Iterable
-from concurrent import futures
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from official import failures
 from official.data import base, pipeline
 
 _MOST = 20
-_READERS = 4
-_AHEAD = 64
+
+Tried = base.Example | failures.DataError
+Watched = Callable[[Iterable[Tried], int], Iterable[Tried]]
+"""Passes on what is read, given how much it is; may end early."""
 
 
-def of_split(
+def others(
     dataset: base.Dataset,
     split: str,
-    places: Iterable[int],
+    places: Sequence[int],
     first: failures.DataError,
     *,
     decoded: bool,
-) -> failures.DataError:
+    watched: Watched,
+) -> failures.DataError | None:
     """An error that names up to 20 of them, to be mended at one go.
 
     Args:
         places: That are read, one by one.
-        first: What was found; it is given back where it is the only one, or where
-            single examples cannot be read.
+        first: What was found already.
         decoded: Look into the images, too, and not only at their heads.
+
+    Returns:
+        None if the first is the only one that is known.
     """
-    if type(dataset).pick is base.Dataset.pick:
-        return first
-    read = dataset.pick if decoded else dataset.stored
-
-    def fault(place: int) -> str:
-        try:
-            for example in read(split, [place]):
-                pipeline.require_labels(example, dataset.num_classes)
-                _ = example["image"].shape  # of a file: reads its head
-        except failures.DataError as error:
-            return str(error)
-        return ""
-
-    found: dict[str, None] = {}
-    for message in _in_threads(fault, places):
-        if message:
+    tried = dataset.tried(split, places, decoded=decoded)
+    messages = _messages(watched(tried, len(places)), dataset.num_classes)
+    found = {str(first): None}
+    with contextlib.closing(messages):
+        for message in messages:
             found[message] = None
-        if len(found) == _MOST:
-            break
-    if len(found) < 2:
-        return first
-    count = f"{len(found)} or more" if len(found) == _MOST else str(len(found))
+            if len(found) == _MOST:
+                break
+    if len(found) == 1:
+        return None
+    whole = len(places) >= dataset.stored_size(split) and len(found) < _MOST
+    count = str(len(found)) if whole else f"{len(found)} or more"
     listed = "".join(f"\n  {message}" for message in found)
     return failures.DataError(f"{count} examples of {split!r} are faulty:{listed}")
 
 
-def _in_threads(call: Callable[[int], str], places: Iterable[int]) -> Iterable[str]:
-    with futures.ThreadPoolExecutor(max_workers=_READERS) as pool:
-        some: list[int] = []
-        for place in places:
-            some.append(place)
-            if len(some) == _AHEAD:
-                yield from pool.map(call, some)
-                some = []
-        yield from pool.map(call, some)
+def _messages(tried: Iterable[Tried], num_classes: int) -> Generator[str, None, None]:
+    for example in tried:
+        if isinstance(example, failures.DataError):
+            yield str(example)
+            continue
+        try:
+            pipeline.require_labels(example, num_classes)
+        except failures.DataError as error:
+            yield str(error)

@@ -93,7 +93,11 @@ class IndexedDataset(base.Dataset):
             _arrays, self, records, keys, form
         )
         if cache:
-            _require_memory(self, split, limit, form, get=get, count=len(records))
+            memory.require(
+                _bytes_of_example(self, split, limit) * len(records),
+                what=f"cache = True for the {len(records)} examples of split {split!r}",
+                way_out="set cache = False, or a limit",
+            )
             get = _Cached(get)
 
         shapes = {key: ELEMENTS[key][1] for key in keys}
@@ -136,13 +140,35 @@ class IndexedDataset(base.Dataset):
         self, split: str, indices: Sequence[int], *, maps: bool = True
     ) -> Iterator[base.Example]:
         """As `Dataset.stored`; in threads, for folders may lie far away."""
-        records = kept_records(self, split)
         read = self.read if maps else self.glance
-        with futures.ThreadPoolExecutor(max_workers=_READERS) as pool:
-            # A few at a time: all of them need not fit into memory.
-            for start in range(0, len(indices), _AHEAD):
-                chosen = [records[i] for i in indices[start : start + _AHEAD]]
-                yield from pool.map(read, chosen)
+        yield from _in_threads(read, kept_records(self, split), indices)
+
+    def tried(
+        self, split: str, indices: Sequence[int], *, decoded: bool
+    ) -> Iterator[base.Example | failures.DataError]:
+        """As `Dataset.tried`."""
+
+        def attempt(record: Any) -> base.Example | failures.DataError:
+            try:
+                example = self.read(record) if decoded else self.glance(record)
+                if decoded:
+                    return _decoded(example)
+                _ = example["image"].shape  # of a file: reads its head
+            except failures.DataError as error:
+                return error
+            return example
+
+        yield from _in_threads(attempt, kept_records(self, split), indices)
+
+
+def _in_threads(
+    call: Callable[[Any], Any], records: Sequence[Any], indices: Sequence[int]
+) -> Iterator[Any]:
+    with futures.ThreadPoolExecutor(max_workers=_READERS) as pool:
+        # A few at a time: all of them need not fit into memory.
+        for start in range(0, len(indices), _AHEAD):
+            chosen = [records[i] for i in indices[start : start + _AHEAD]]
+            yield from pool.map(call, chosen)
 
 
 @functools.lru_cache(maxsize=16)
@@ -223,27 +249,10 @@ class _Cached:
         return kept
 
 
-def _require_memory(
-    dataset: IndexedDataset,
-    split: str,
-    limit: int | None,
-    form: Form,
-    *,
-    get: Callable[[int], list[Any]],
-    count: int,
-) -> None:
-    """Refuses a cache that would take more than half of the free memory."""
-    key = (dataset, split, limit, form)
-    if key not in _BYTES:
-        sample = np.unique(np.linspace(0, count - 1, num=5).astype(int))
-        sizes = [sum(np.asarray(v).nbytes for v in get(int(i))) for i in sample]
-        _BYTES[key] = float(np.mean(sizes))
-    memory.require(
-        _BYTES[key] * count,
-        what=f"cache = True for the {count} examples of split {split!r}",
-        way_out="set cache = False, or a limit",
-    )
-
-
-# Of an example, from a sample: a training asks several times for the same split.
-_BYTES: dict[tuple[Any, ...], float] = {}
+@functools.lru_cache(maxsize=8)
+def _bytes_of_example(dataset: IndexedDataset, split: str, limit: int | None) -> float:
+    """Decoded, in the mean of a few; a training asks for one split several times."""
+    count = len(kept_records(dataset, split)[:limit])
+    sample = np.unique(np.linspace(0, count - 1, num=5).astype(int))
+    arrays = [v for e in dataset.pick(split, sample.tolist()) for v in e.values()]
+    return sum(np.asarray(array).nbytes for array in arrays) / len(sample)

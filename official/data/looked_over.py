@@ -10,14 +10,15 @@ import numpy as np
 from official import failures
 from official.data import base, encoded, faults, pipeline
 
-_SAMPLED = 3
 _SEARCHED = 2000
+"""Examples whose heads are read where one is faulty, for others that are."""
+_SAMPLED = 3
 _MOST_BYTES = 200e6
 _MOST_PIXELS = 8e6
 """Of a split, what is read of its images, and of its maps of classes, before a
 training: a second or two from a slow disk, and tenths of one from memory."""
 
-Watched = Callable[[Iterable[base.Example], int], Iterable[base.Example]]
+Watched = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes examples on, given how many there are, and shows the progress."""
 
 
@@ -120,7 +121,12 @@ def quickly(
         return _looked(dataset, split, size, watched)
     except failures.DataError as error:
         places = _spread(size, _SEARCHED)
-        raise faults.of_split(dataset, split, places, error, decoded=False) from error
+        named = faults.others(
+            dataset, split, places, error, decoded=False, watched=watched
+        )
+        if named:
+            raise named from error
+        raise
 
 
 def _looked(

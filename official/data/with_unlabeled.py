@@ -115,6 +115,12 @@ class WithUnlabeled(base.Dataset):
         """As `Dataset.stored`, of the training split only the labelled examples."""
         return self.labeled.stored(split, indices, maps=maps)
 
+    def tried(
+        self, split: str, indices: Sequence[int], *, decoded: bool
+    ) -> Iterable[base.Example | failures.DataError]:
+        """As `Dataset.tried`, of the labelled examples."""
+        return self.labeled.tried(split, indices, decoded=decoded)
+
     def stored_size(self, split: str) -> int:
         return self.labeled.stored_size(split)
 

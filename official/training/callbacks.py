@@ -100,9 +100,6 @@ class Guard(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._require_finite(logs or {}, self.state.step)
 
-    def on_train_end(self, logs=None):
-        self.model.late.begin(active=False)
-
     def _require_finite(self, logs: Mapping[str, float], step: int) -> None:
         if complaint := loss_terms.complaint(logs, step):
             raise failures.RunError(

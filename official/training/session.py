@@ -241,6 +241,7 @@ def _fit(
                 )
     finally:
         progress.stop()
+        model.late.begin(active=False)
 
 
 def _evaluator(

@@ -29,7 +29,7 @@ class Trainable(keras.Model):
     Attributes:
         provenance: What is known of the weights it starts with, see
             `official.weights.transfer.Transfer`.
-        late: Of the losses that callbacks are given.
+        late: Gives callbacks the losses of the step before; see `LateLogs`.
     """
 
     def __init__(
