@@ -1,4 +1,8 @@
-"""Every `train.py` command of the README and the guides is carried out, small."""
+"""Every `train.py` command of the README and the guides is carried out, small.
+
+One whose task, scheme and devices are of kinds that took steps before in the same
+process builds its network and looks its data over, and takes none.
+"""
 
 import guide_training
 import guides
@@ -26,7 +30,7 @@ def experiment_of(command: str) -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=experiment_of)
-def test_a_guide_s_training_takes_its_steps(command, capsys):
+def test_a_guide_s_training_is_carried_out(command, capsys):
     guide_training.rehearse(guide_training.words_of(command), capsys)
 
 

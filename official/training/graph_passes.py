@@ -5,7 +5,7 @@ from official.layers import depthwise
 # `remapping` looks for what it can merge into one op, `function_optimization` writes
 # functions into their callers. Both go over a step of training several times, find
 # nothing there that a CPU would do faster, and end with the same bits.
-_IDLE = ("remapping", "function_optimization")
+IDLE = ("remapping", "function_optimization")
 
 
 def spare_idle() -> None:
@@ -17,4 +17,4 @@ def spare_idle() -> None:
         return
     import tensorflow as tf
 
-    tf.config.optimizer.set_experimental_options(dict.fromkeys(_IDLE, False))
+    tf.config.optimizer.set_experimental_options(dict.fromkeys(IDLE, False))
