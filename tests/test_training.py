@@ -456,7 +456,7 @@ class Broken(small.Quarters):
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_data_that_breaks_on_the_way_is_named(split, dry_run, tmp_path):
     broken = dataclasses.replace(small.experiment(), dataset=Broken(broken_split=split))
-    line = r"^photo_\d+\.png: truncated; download it again$"
+    line = r"(^|\n  )photo_\d+\.png: truncated; download it again($|\n)"
     with pytest.raises(failures.DataError, match=line):
         run(broken, tmp_path / "run", dry_run=dry_run)
 
