@@ -44,32 +44,18 @@ def compete(given: argparse.Namespace) -> dict[str, Any]:
     """Steps of all contenders in turn; what was found, by name."""
     logs = pathlib.Path(given.logs)
     logs.mkdir(parents=True, exist_ok=True)
-    ready: list[steps_on_request.Contender] = []
-
-    def begin(contender: steps_on_request.Contender) -> None:
-        try:
-            contender.begin()
-            ready.append(contender)
-        except ChildProcessError as error:
-            print(f"left out: {error}", file=sys.stderr)
-
-    started = []
-    for name, command in commands(given).items():
-        log = logs / f"{name.replace(' ', '_').replace(',', '')}.log"
-        started.append(steps_on_request.Contender(name, command, log))
-        if not given.together:
-            begin(started[-1])
-    if given.together:
-        for contender in started:
-            begin(contender)
-    for contender in ready:
-        contender.step(given.steps)
-        contender.forget()  # the warm-up
-    for _ in range(given.rounds):
-        for contender in ready:
-            contender.step(given.steps)
-    for contender in ready:
-        contender.end()
+    started = (
+        steps_on_request.Contender(
+            name, command, logs / f"{name.replace(' ', '_').replace(',', '')}.log"
+        )
+        for name, command in commands(given).items()
+    )
+    ready = steps_on_request.contest(
+        # In a list all of them have started, and compile, before the first has begun.
+        list(started) if given.together else started,
+        rounds=given.rounds,
+        steps=given.steps,
+    )
     return {
         contender.name: {
             # Every step of a turn has the same time.

@@ -144,25 +144,19 @@ def compete(given: argparse.Namespace) -> dict[str, Any]:
             f"--classes={experiment.dataset.num_classes}",
             f"--optimizer={type(experiment.optimizer).__name__}",
         ]
-    contenders = []
-    for name, command in commands.items():
-        log = logs / f"{name.replace(' ', '_')}.log"
-        contender = steps_on_request.Contender(
-            name, command, log, threads=given.threads
+    # Each compiles alone: the next one is started when it has.
+    started = (
+        steps_on_request.Contender(
+            name,
+            command,
+            logs / f"{name.replace(' ', '_')}.log",
+            threads=given.threads,
         )
-        try:
-            contender.begin()
-            contenders.append(contender)
-        except ChildProcessError as error:
-            print(f"left out: {error}", file=sys.stderr)
-    for contender in contenders:
-        contender.step(given.steps)
-        contender.forget()  # the warm-up
-    for _ in range(given.rounds):
-        for contender in contenders:
-            contender.step(given.steps)
-    for contender in contenders:
-        contender.end()
+        for name, command in commands.items()
+    )
+    contenders = steps_on_request.contest(
+        started, rounds=given.rounds, steps=given.steps
+    )
     return {
         contender.name: {
             "milliseconds": [1e3 * second for second in contender.seconds],

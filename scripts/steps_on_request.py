@@ -17,7 +17,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 _STATUS = pathlib.Path("/proc/self/status")
@@ -139,6 +139,38 @@ class Contender:
             last = (self._log.read_text().strip().splitlines() or ["no message"])[-1]
             raise ChildProcessError(f"{self.name}: {last} (all of it: {self._log})")
         return json.loads(line)
+
+
+def contest(
+    contenders: Iterable[Contender], *, rounds: int, steps: int
+) -> list[Contender]:
+    """Steps in turn, so that what else the machine does falls on all alike.
+
+    Args:
+        contenders: Begun one after the other as they come; the first turn of each is
+            its warm-up.
+        rounds: Turns of each that count.
+        steps: In a turn.
+
+    Returns:
+        Those that took part. One that ended before its first step is told of.
+    """
+    ready = []
+    for contender in contenders:
+        try:
+            contender.begin()
+            ready.append(contender)
+        except ChildProcessError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    for contender in ready:
+        contender.step(steps)
+        contender.forget()
+    for _ in range(rounds):
+        for contender in ready:
+            contender.step(steps)
+    for contender in ready:
+        contender.end()
+    return ready
 
 
 if __name__ == "__main__":

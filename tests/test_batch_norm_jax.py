@@ -1,11 +1,6 @@
 """The norm on JAX, in a process of its own, against Keras's layer."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
-import pytest
+import jax_process
 
 SCRIPT = """
 import jax
@@ -96,18 +91,6 @@ print("equal")
 """
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is optional and not installed here: pip install jax",
-)
+@jax_process.needs_jax
 def test_training_on_jax_equals_the_keras_layers(root):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=root,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "equal"
+    assert jax_process.printed(SCRIPT, root) == "equal"

@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
-import importlib.util
 import json
 import pathlib
 import subprocess
 import sys
 
+import jax_process
 import pytest
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent / "scripts"
@@ -45,10 +45,7 @@ def test_the_table_has_images_a_second_and_ratios(benchmark, capsys):
     assert row == "| timm (1) | 20.00 | 16.00 | 1600 | 0.50 | 300 |"
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is optional and not installed here: pip install jax",
-)
+@jax_process.needs_jax
 def test_this_projects_child_trains_in_fit():
     command = [sys.executable, str(SCRIPTS / "jax_steps.py"), "mobilenet_v3_small"]
     flags = ["--batch_size=2", "--size=32", "--classes=3", "--precision=float32"]

@@ -1,9 +1,4 @@
-import importlib.util
-import os
-import subprocess
-import sys
-
-import pytest
+import jax_process
 
 SCRIPT = """
 import sys
@@ -101,17 +96,6 @@ print("trained")
 """
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is optional and not installed here: pip install jax",
-)
+@jax_process.needs_jax
 def test_networks_train_on_jax_where_there_is_no_tensorflow(root):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=root,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.strip().endswith("trained"), done.stderr[-2000:]
+    assert jax_process.printed(SCRIPT, root).endswith("trained")

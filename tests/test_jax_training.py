@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import jax_process
 import keras
 import numpy as np
 import one_of_each_task
@@ -23,11 +24,6 @@ from official.quantization import scheme
 from official.training import callbacks, checkpoints, fine_tuning, preparation, session
 from official.training import strategy as strategies
 from tflite_export import child, keras_backend
-
-needs_jax = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is optional and not installed here: pip install jax",
-)
 
 ON_JAX = """
 import pathlib, sys
@@ -177,20 +173,20 @@ def assert_equal_runs(ours: pathlib.Path, theirs: pathlib.Path) -> None:
         )
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_jax_trains_each_task_as_tensorflow_does(trained, tmp_path):
     one_of_each_task.assert_as_on_one_device(
         trained / "jax", tmp_path, one_of_each_task.ALL
     )
 
 
-@needs_jax
+@jax_process.needs_jax
 @pytest.mark.parametrize("task", QUICK)
 def test_two_devices_train_as_one_does(trained, task):
     assert_equal_runs(trained / "two" / task, trained / "jax" / task)
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_rates_clipping_averages_and_released_levels_are_those_on_tensorflow(
     trained, tmp_path
 ):
@@ -198,7 +194,7 @@ def test_rates_clipping_averages_and_released_levels_are_those_on_tensorflow(
     assert_equal_runs(trained / "tuned", tmp_path)
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_quantization_aware_training_is_that_on_tensorflow(trained, tmp_path):
     train(aware(), tmp_path)
     here, there = (
@@ -215,12 +211,12 @@ def test_quantization_aware_training_is_that_on_tensorflow(trained, tmp_path):
     assert {float(count) for count in counts} == {6.0}
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_a_run_begun_on_tensorflow_goes_on_on_jax(trained):
     assert_equal_runs(trained / "begun on tensorflow", trained / "straight")
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_a_run_begun_on_jax_goes_on_on_tensorflow(trained, tmp_path):
     begin_at(trained / "begun on jax" / "kept.npz", tmp_path)
     assert checkpoints.state(checkpoints.path(tmp_path, "last")).step == 4
@@ -228,7 +224,7 @@ def test_a_run_begun_on_jax_goes_on_on_tensorflow(trained, tmp_path):
     assert_equal_runs(tmp_path, trained / "straight")
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_an_interrupted_run_goes_on_on_jax_to_the_same_bits(trained):
     whole, parts = (arrays(trained / name) for name in ("whole", "in parts"))
     assert any(name.startswith("random/") for name in whole)
@@ -237,7 +233,7 @@ def test_an_interrupted_run_goes_on_on_jax_to_the_same_bits(trained):
         np.testing.assert_array_equal(value, parts[name], err_msg=name)
 
 
-@needs_jax
+@jax_process.needs_jax
 def test_one_command_trains_on_jax_and_ends_in_a_file(root, tmp_path):
     settings = (
         "dataset = @SyntheticStreets(height=32, width=64, train_size=4, val_size=2)",

@@ -1,8 +1,4 @@
-import importlib.util
-import os
-import subprocess
-import sys
-
+import jax_process
 import pytest
 
 SCRIPT = """
@@ -48,29 +44,13 @@ print(*values)
 """
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None,
-    reason="JAX is optional and not installed here: pip install jax",
-)
+@jax_process.needs_jax
 def test_panoptic_losses_on_jax_are_those_on_tensorflow(root):
     from panoptic_outputs import SIZES, drawn
 
     from official.losses import panoptic
 
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=root,
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = [float(value) for value in done.stdout.split()]
+    found = [float(v) for v in jax_process.printed(SCRIPT, root).split()]
     targets, outputs = drawn()
     settings = {"prefixes": tuple(SIZES)}
     wanted = {
