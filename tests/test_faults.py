@@ -84,6 +84,7 @@ def test_a_picture_that_breaks_off_is_found_where_pictures_are_decoded(folder):
             range(30),
             first,
             decoded=decoded,
+            whole=True,
             watched=lambda tried, _: tried,
         )
         for decoded in (False, True)
@@ -102,6 +103,7 @@ def test_what_was_found_first_is_among_them_and_a_part_is_no_total(folder):
         range(15),
         failures.DataError("the label of one is wrong"),
         decoded=False,
+        whole=False,
         watched=lambda tried, _: tried,
     )
     assert str(error).splitlines()[0] == "2 or more examples of 'train' are faulty:"

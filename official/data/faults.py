@@ -20,6 +20,7 @@ def others(
     first: failures.DataError,
     *,
     decoded: bool,
+    whole: bool,
     watched: Watched,
 ) -> failures.DataError | None:
     """An error that names up to 20 of them, to be mended at one go.
@@ -28,6 +29,7 @@ def others(
         places: That are read, one by one.
         first: What was found already.
         decoded: Look into the images, too, and not only at their heads.
+        whole: No example is left out but those that were read without fault before.
 
     Returns:
         None if the first is the only one that is known.
@@ -42,10 +44,11 @@ def others(
                 break
     if len(found) == 1:
         return None
-    whole = len(places) >= dataset.stored_size(split) and len(found) < _MOST
-    count = str(len(found)) if whole else f"{len(found)} or more"
+    more = "" if whole and len(found) < _MOST else " or more"
     listed = "".join(f"\n  {message}" for message in found)
-    return failures.DataError(f"{count} examples of {split!r} are faulty:{listed}")
+    return failures.DataError(
+        f"{len(found)}{more} examples of {split!r} are faulty:{listed}"
+    )
 
 
 def _messages(tried: Iterable[Tried], num_classes: int) -> Generator[str, None, None]:

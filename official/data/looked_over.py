@@ -122,7 +122,13 @@ def quickly(
     except failures.DataError as error:
         places = _spread(size, _SEARCHED)
         named = faults.others(
-            dataset, split, places, error, decoded=False, watched=watched
+            dataset,
+            split,
+            places,
+            error,
+            decoded=False,
+            whole=len(places) == size,
+            watched=watched,
         )
         if named:
             raise named from error

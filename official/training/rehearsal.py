@@ -90,6 +90,7 @@ def _look_over(
             range(begun, min(stored, count)),
             error,
             decoded=True,
+            whole=stored >= count,
             watched=lambda tried, total: terminal.track(
                 tried, "looking for others", total=total
             ),
