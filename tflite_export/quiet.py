@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from tflite_export import late_parts
+
 
 @contextlib.contextmanager
 def stderr() -> Iterator[None]:
@@ -52,7 +54,7 @@ def import_tensorflow() -> None:
         collects = gc.isenabled()
         gc.disable()
         try:
-            with stderr(), _without("matplotlib"):
+            with stderr(), _without("matplotlib"), late_parts.waiting():
                 import tensorflow  # noqa: F401
             gc.freeze()
         finally:

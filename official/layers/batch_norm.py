@@ -101,13 +101,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
         channels = inputs.shape[-1]
         scale = self.gamma if self.scale else tf.ones([channels])
         offset = self.beta if self.center else tf.zeros([channels])
-        outputs, mean, unbiased = tf.compat.v1.nn.fused_batch_norm(
-            inputs,
-            tf.convert_to_tensor(scale),
-            tf.convert_to_tensor(offset),
-            epsilon=self.epsilon,
-            is_training=True,
-        )
         # The kernel divides the squares by N - 1 (by 1 where N is 1), Keras by N.
         if None in inputs.shape:
             count = tf.cast(tf.size(inputs) // channels, tf.float32)
@@ -116,24 +109,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
             # As a number: five ops fewer in each norm of a network.
             number = math.prod(inputs.shape[:3])
             biased = max(number - 1, 1) / max(number, 1)
-        variance = unbiased * biased
-        self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, variance)
-        return tf.cast(outputs, self.compute_dtype)
-
-    def _move(self, average: keras.Variable, value: Any) -> None:
-        if _replicas() > 1:
-            average.assign(average * self.momentum + value * (1.0 - self.momentum))
-            return
-        import tensorflow as tf
-
-        # average - (1 - momentum) * (average - value), in half as many ops.
-        held = tf.convert_to_tensor(average)
-        tf.raw_ops.ResourceApplyGradientDescent(
-            var=average.value.handle,
-            alpha=tf.constant(1.0 - self.momentum, held.dtype),
-            delta=held - tf.cast(value, held.dtype),
+        alone = _replicas() == 1
+        mean = tf.cast(self.moving_mean, tf.float32)
+        variance = tf.cast(self.moving_variance, tf.float32)
+        outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(scale, tf.float32),
+            offset=tf.cast(offset, tf.float32),
+            mean=mean,
+            variance=variance / biased,
+            epsilon=self.epsilon,
+            # It moves the averages itself where one replica has all statistics.
+            exponential_avg_factor=1.0 - self.momentum if alone else 1.0,
+            is_training=True,
         )
+        for average, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, unbiased * biased),
+        ):
+            if not alone:
+                value = average * self.momentum + value * (1.0 - self.momentum)
+            average.assign(value)
+        return tf.cast(outputs, self.compute_dtype)
 
 
 def _replicas() -> int:

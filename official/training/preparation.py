@@ -10,10 +10,10 @@ from official import failures
 from official.report import terminal
 from official.training import (
     fine_tuning,
-    graph_passes,
     networks,
     teacher,
     trainable,
+    variable_names,
 )
 from official.training import strategy as strategies
 from official.weights import initialize
@@ -51,13 +51,13 @@ def model(
 
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.connect(trainer.strategy)
-    graph_passes.spare_idle()
     if experiment.train.batch_size % strategy.num_replicas_in_sync:
         raise failures.RequestError(
             f"train.batch_size = {experiment.train.batch_size} does not divide by the "
             f"{strategy.num_replicas_in_sync} devices of trainer.strategy"
         )
-    with strategy.scope():
+    names = variable_names.alike(replicas=strategy.num_replicas_in_sync)
+    with strategy.scope(), names:
         taught_by = teacher.load(experiment)
         with _dtype_policy(trainer.precision):
             network, provenance = _network(experiment, fresh=fresh)
@@ -131,9 +131,12 @@ def _network(
     experiment: "experiment_lib.Experiment", *, fresh: bool
 ) -> tuple[keras.Model, dict[str, str]]:
     """In the training form, and what is known of the weights it starts from."""
-    # The form for evaluation too: what is wrong with it ends here, not later.
-    networks.build_float(experiment, training=False)
     network = networks.build_float(experiment, training=True)
+    # What is wrong with the form for evaluation ends here, not after the first epoch.
+    # At the same size nothing can be that is not with the other.
+    task = experiment.task
+    if network.input_shape[1:3] != task.scaled(task.image_size):
+        networks.build_float(experiment, training=False)
     # Before it is rewritten for a target, which may give weights another shape.
     provenance = _initialize(experiment, network) if fresh else {}
     return networks.quantized(experiment, network, training=True), provenance

@@ -251,20 +251,20 @@ def _evaluator(
 ) -> Callable[[int], dict[str, float]]:
     """Gives the metrics of the averaged weights, in the inference form."""
 
+    limit = experiment.trainer.evaluate_batches
+
     # Not before the first evaluation: the first step need not wait for it.
     @functools.cache
-    def built() -> tuple[keras.Model, one_program.Predictor]:
+    def built() -> tuple[keras.Model, one_program.Predictor, Iterable[Any]]:
         network = networks.build(experiment, training=False)
-        return network, one_program.Predictor(network)
+        batches = guard.watched(evaluation_batches(experiment, batches=limit))
+        return network, one_program.Predictor(network), batches
 
-    batches = guard.watched(
-        evaluation_batches(experiment, batches=experiment.trainer.evaluate_batches)
-    )
     reestimation = _reestimation(experiment)
     strategy = strategies.connect(experiment.trainer.strategy)
 
     def evaluate(epoch: int) -> dict[str, float]:
-        network, predictor = built()
+        network, predictor, batches = built()
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
         weights |= checkpoints.averaged(model.optimizer)
         if reestimation is not None:

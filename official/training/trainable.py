@@ -84,30 +84,34 @@ class Trainable(keras.Model):
             return super().train_step(*arguments)
 
     def make_train_function(self, force=False):
-        """As Keras's, but for several hosts, for which Keras 3.15 has none that works.
+        """As Keras's; on TensorFlow one program of its own for every strategy.
 
-        Keras sums the logs of a step over axis 0 there, and they are scalars
-        (https://github.com/keras-team/keras/issues/20585).
+        Keras 3.15 has none that works for several hosts: it sums the logs of a step
+        over axis 0 there, and they are scalars
+        (https://github.com/keras-team/keras/issues/20585). On one device its step is a
+        function inside another, which delays the first step by a twentieth.
         """
-        if keras.backend.backend() == "tensorflow":
-            gradient_sums.fix_order()
         made: Any = getattr(self, "train_function", None)
         if made is not None and not force:
             return
-        if self._several_hosts():
-            self.train_function = self._step_of_hosts()
+        if keras.backend.backend() == "tensorflow":
+            gradient_sums.fix_order()
+            self.train_function = self._step_of_replicas()
         else:
             super().make_train_function(force=force)
         self.train_function = self.late.wrap(self.train_function)
 
-    def _step_of_hosts(self) -> Callable[..., Any]:
+    def _step_of_replicas(self) -> Callable[..., Any]:
         import tensorflow as tf
 
         strategy = self.distribute_strategy
+        train_step = self.train_step
+        if self.jit_compile:
+            train_step = tf.function(train_step, autograph=False, jit_compile=True)
 
-        @tf.function
-        def step(iterator):
-            logs = strategy.run(self.train_step, args=(next(iterator),))
+        @tf.function(autograph=False)
+        def step(batches):
+            logs = strategy.run(train_step, args=(batches.get_next(),))
             mean = tf.distribute.ReduceOp.MEAN
             return {
                 name: strategy.reduce(mean, value, axis=None)

@@ -1,0 +1,51 @@
+"""Parts of TensorFlow that wait, and are whole once they are needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+ABSENT = """
+import sys
+from tflite_export import late_parts, quiet
+quiet.import_tensorflow()
+for name in late_parts.PARTS:
+    assert type(sys.modules[name]).__name__ == "_LazyModule", name
+assert not [each for each in sys.meta_path if type(each) is late_parts._Late]
+"""
+
+USES = {
+    "the API of TensorFlow 1": """
+import tensorflow as tf
+assert tf.compat.v1.Session.__name__ == "Session"
+import tensorflow.compat.v1 as v1
+assert v1.placeholder
+""",
+    "TensorFlow Lite": """
+import tensorflow as tf
+assert tf.lite.TFLiteConverter.from_keras_model
+""",
+    "all": """
+import tensorflow as tf
+from tensorflow.python.framework import ops
+known = set(ops.gradient_registry.list())
+for name in late_parts.PARTS:
+    assert vars(sys.modules[name]) and dir(sys.modules[name])
+    assert type(sys.modules[name]).__name__ == "module", name
+# Of an op for microphones.
+assert set(ops.gradient_registry.list()) - known == {"AudioMicrofrontend"}
+assert tf.tpu.experimental.embedding and tf.feature_column.numeric_column
+""",
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_they_are_imported_at_the_first_look_into_them(use, root):
+    done = subprocess.run(
+        [sys.executable, "-c", ABSENT + USES[use]],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
