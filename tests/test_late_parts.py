@@ -24,16 +24,19 @@ assert v1.placeholder
     "TensorFlow Lite": """
 import tensorflow as tf
 assert tf.lite.TFLiteConverter.from_keras_model
+assert tf.lite.Optimize.DEFAULT
 """,
     "all": """
 import tensorflow as tf
 from tensorflow.python.framework import ops
 known = set(ops.gradient_registry.list())
+found = {name: vars(tf)[name] for name in dir(tf)}
 for name in late_parts.PARTS:
     assert vars(sys.modules[name]) and dir(sys.modules[name])
     assert type(sys.modules[name]).__name__ == "module", name
-# Of an op for microphones.
-assert set(ops.gradient_registry.list()) - known == {"AudioMicrofrontend"}
+assert set(ops.gradient_registry.list()) == known
+for name, value in found.items():
+    assert vars(tf)[name] is value, name
 assert tf.tpu.experimental.embedding and tf.feature_column.numeric_column
 """,
 }
