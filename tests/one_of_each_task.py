@@ -85,7 +85,11 @@ def experiments(**trainer) -> dict[str, experiment_lib.Experiment]:
             segmenter, task=dataclasses.replace(segmenter.task, backbone=backbone)
         ),
         "detection": dataclasses.replace(
-            detector, task=squares.task(backbone=backbone)
+            detector,
+            task=squares.task(backbone=backbone),
+            # As small as it is usually, Adam would make much of rounding where a
+            # gradient is nearly zero.
+            optimizer=dataclasses.replace(detector.optimizer, epsilon=1e-3),
         ),
         "panoptic": dataclasses.replace(
             panoptic,

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import logging
+import math
 import warnings
 
 import numpy as np
@@ -18,6 +19,8 @@ from official.export_spec import Export
 from official.heads.panoptic_deeplab import Decoder, PanopticDeepLab
 from official.metrics.panoptic import PanopticMetrics
 from official.ops import panoptic
+from official.optim.optimizers import SGD
+from official.optim.schedules import Constant
 from official.report import records
 from official.tasks.center_grouping import CenterGrouping
 from official.tasks.center_offsets import CenterOffsets
@@ -166,12 +169,16 @@ def test_a_run_warns_of_nothing(dataset, tmp_path, caplog):
             semantic_width=8,
             instance_width=8,
         ),
-        method=CenterOffsets(merging=CenterGrouping(min_stuff_area=0)),
+        # Whatever the weights are, there are centers, and stuff of any size.
+        method=CenterOffsets(
+            merging=CenterGrouping(min_stuff_area=0, threshold=-math.inf)
+        ),
         image_size=(64, 64),
     )
     experiment = dataclasses.replace(
         small.experiment(epochs=1),
         task=task,
+        optimizer=SGD(schedule=Constant(learning_rate=1e-5)),
         dataset=dataset,
         train=pipeline.Input(split="train", batch_size=2, limit=4),
         eval=pipeline.Input(split="val", batch_size=2, limit=2),

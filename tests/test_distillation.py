@@ -152,7 +152,10 @@ def taught(teacher, **changes):
         for field in dataclasses.fields(plain.task)
     }
     task = Taught(**(fields | changes))
-    return dataclasses.replace(plain, task=task, teacher=teacher)
+    # At the rate of the plain one such losses may grow, from some weights.
+    schedule = dataclasses.replace(plain.optimizer.schedule, learning_rate=0.05)
+    optimizer = dataclasses.replace(plain.optimizer, schedule=schedule)
+    return dataclasses.replace(plain, task=task, optimizer=optimizer, teacher=teacher)
 
 
 def run(wanted, folder) -> None:
