@@ -16,6 +16,8 @@ SPECS = {
     "nesterov": optimizers.SGD(schedule=SCHEDULE, nesterov=True),
     "sgd without momentum": optimizers.SGD(schedule=SCHEDULE, momentum=0.0),
     "averaged": optimizers.AdamW(schedule=SCHEDULE, ema_decay=0.9, clip_norm=1.0),
+    # The gradients' norms are about 4.7.
+    "clipped now and then": optimizers.SGD(schedule=SCHEDULE, clip_norm=4.7),
 }
 
 
@@ -79,6 +81,12 @@ def test_every_weight_takes_one_kernel_and_the_schedule_is_evaluated_once(name, 
     assert found.count(kernel) == 20
     # Once for the update, once for the weight decay.
     assert found.count("Cos") <= 2
+
+
+def test_clipping_reads_every_gradient_once_for_their_norm():
+    types = op_types(optimizers.SGD(schedule=SCHEDULE, clip_norm=1.0))
+    assert types.count("L2Loss") == 20
+    assert "Square" not in types
 
 
 def test_a_weight_that_is_frozen_keeps_its_average():

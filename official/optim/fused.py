@@ -15,14 +15,35 @@ import keras
 def fuse(optimizer: keras.optimizers.Optimizer) -> None:
     """Makes an optimizer use the kernels of its backend.
 
-    Nothing changes on other backends than TensorFlow, under several replicas, or for
-    what no kernel computes. Results are those of Keras but for rounding.
+    Nothing changes on other backends than TensorFlow, under several replicas but for
+    clipping, or for what no kernel computes. Results are those of Keras but for
+    rounding.
     """
     if keras.backend.backend() != "tensorflow":
         return
+    _fuse_clipping(optimizer)
     _fuse_update(optimizer)
     _fuse_weight_decay(optimizer)
     _fuse_average(optimizer)
+
+
+def _fuse_clipping(optimizer: Any) -> None:
+    limit, one_by_one = optimizer.global_clipnorm, optimizer._clip_gradients
+    if not limit:
+        return
+
+    def clip(gradients: Sequence[Any]) -> list[Any]:
+        import tensorflow as tf
+
+        if not all(isinstance(gradient, tf.Tensor) for gradient in gradients):
+            return one_by_one(gradients)
+        # Half of the squares' sum of each, by one kernel.
+        halves = [tf.cast(tf.nn.l2_loss(each), tf.float32) for each in gradients]
+        norm = tf.sqrt(2.0 * tf.reduce_sum(tf.stack(halves)))
+        share = limit / tf.maximum(norm, limit)
+        return [each * tf.cast(share, each.dtype) for each in gradients]
+
+    optimizer._clip_gradients = clip
 
 
 def _fuse_update(optimizer: keras.optimizers.Optimizer) -> None:
