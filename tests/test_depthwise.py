@@ -54,10 +54,24 @@ def ops_of_gradient(layer, images):
     }
 
 
-@pytest.mark.parametrize(("kernel", "padding"), [(5, "EXPLICIT"), (3, "SAME")])
-def test_only_a_wide_kernel_takes_the_gradient_of_tensorflow(kernel, padding):
-    layer = depthwise.DepthwiseConv2D(kernel, padding="same")
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding"),
+    [(7, 1, "EXPLICIT"), (5, 2, "EXPLICIT"), (5, 1, "SAME"), (3, 1, "SAME")],
+)
+def test_only_a_wide_kernel_takes_the_gradient_of_tensorflow(kernel, strides, padding):
+    layer = depthwise.DepthwiseConv2D(kernel, strides=strides, padding="same")
     assert ops_of_gradient(layer, tf.ones([2, 8, 8, 4])) == {padding}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 7), (8, 6), (5, 14)])
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_five_columns_are_those_of_narrower_kernels(size, multiplier):
+    ours, theirs = pair((5, 5), padding="same", depth_multiplier=multiplier)
+    images = tf.random.stateless_normal([3, *size, 5], seed=[1, 2])
+    for mine, other in zip(
+        gradients(ours, images), gradients(theirs, images), strict=True
+    ):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
 
 
 def test_bias_and_activation_are_applied():

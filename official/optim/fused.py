@@ -186,14 +186,15 @@ def _fuse_weight_decay(optimizer: Any) -> None:
             return
         import tensorflow as tf
 
-        share = optimizer.weight_decay * optimizer.learning_rate
+        left = 1.0 - optimizer.weight_decay * optimizer.learning_rate
         for variable in variables:
             if optimizer._use_weight_decay(variable):
+                # One product, whose memory the variable takes over. To subtract from
+                # what has just been read would copy it first.
                 value = tf.convert_to_tensor(variable)
-                tf.raw_ops.ResourceApplyGradientDescent(
-                    var=_handle(variable),
-                    alpha=tf.cast(share, value.dtype),
-                    delta=value,
+                tf.raw_ops.AssignVariableOp(
+                    resource=_handle(variable),
+                    value=value * tf.cast(left, value.dtype),
                 )
 
     optimizer._apply_weight_decay = apply_weight_decay
