@@ -137,6 +137,14 @@ def begin_at(file: pathlib.Path, folder: pathlib.Path) -> None:
     shutil.copy(file, checkpoints.path(folder, "last"))
 
 
+def test_what_a_step_leaves_on_jax_is_not_looked_over():
+    model = preparation.model(small_classifier.experiment(), fresh=True)
+    state = {"trainable_variables": [np.zeros(1)]}
+    model._jax_state = state
+    assert model._jax_state is state
+    assert model._jax_state["trainable_variables"] is state["trainable_variables"]
+
+
 @pytest.fixture(scope="module")
 def trained(root, tmp_path_factory):
     """What JAX has made of the weights that the experiments begin with here."""

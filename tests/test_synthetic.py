@@ -1,6 +1,7 @@
 """SyntheticStreets: the contract, the labels, and that color does not give it away."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -206,3 +207,22 @@ def test_what_lies_behind_the_lens_is_cut_off():
     assert piece[:, 2].min() == pytest.approx(cameras.NEAR)
     assert piece[:, 2].max() == 5
     assert len(piece) == 4
+
+
+def test_one_picture_is_drawn_at_a_time(monkeypatch):
+    drawing, most = [], []
+    draw = synthetic.SyntheticStreets.read
+
+    def read(dataset, record):
+        drawing.append(record)
+        most.append(len(drawing))
+        time.sleep(0.01)  # Lets others in.
+        example = draw(dataset, record)
+        drawing.remove(record)
+        return example
+
+    monkeypatch.setattr(synthetic.SyntheticStreets, "read", read)
+    list(SMALL.load("train", limit=12))
+    list(SMALL.stored("train", range(12)))
+    assert len(most) >= 24
+    assert max(most) == 1

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,14 @@ _AHEAD = 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IndexedDataset(base.Dataset):
-    """A dataset given by a list of records and a function that reads one."""
+    """A dataset given by a list of records and a function that reads one.
+
+    Attributes:
+        threads: That read side by side; None is as many as are found to be fastest. Of
+            what Python draws 1: more threads only take Python from each other.
+    """
+
+    threads: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def records(self, split: str) -> Sequence[Any]:
@@ -125,7 +132,9 @@ class IndexedDataset(base.Dataset):
         if keep is not None:
             positions = positions.filter(keep)
         return positions.map(
-            element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            element,
+            num_parallel_calls=self.threads or tf.data.AUTOTUNE,
+            deterministic=True,
         )
 
     def pick(self, split: str, indices: Sequence[int]) -> Iterator[base.Example]:
@@ -141,7 +150,8 @@ class IndexedDataset(base.Dataset):
     ) -> Iterator[base.Example]:
         """As `Dataset.stored`; in threads, for folders may lie far away."""
         read = self.read if maps else self.glance
-        yield from _in_threads(read, kept_records(self, split), indices)
+        records = kept_records(self, split)
+        yield from _in_threads(read, records, indices, count=self.threads)
 
     def tried(
         self, split: str, indices: Sequence[int], *, decoded: bool
@@ -158,13 +168,18 @@ class IndexedDataset(base.Dataset):
                 return error
             return example
 
-        yield from _in_threads(attempt, kept_records(self, split), indices)
+        records = kept_records(self, split)
+        yield from _in_threads(attempt, records, indices, count=self.threads)
 
 
 def _in_threads(
-    call: Callable[[Any], Any], records: Sequence[Any], indices: Sequence[int]
+    call: Callable[[Any], Any],
+    records: Sequence[Any],
+    indices: Sequence[int],
+    *,
+    count: int | None,
 ) -> Iterator[Any]:
-    with futures.ThreadPoolExecutor(max_workers=_READERS) as pool:
+    with futures.ThreadPoolExecutor(max_workers=count or _READERS) as pool:
         # A few at a time: all of them need not fit into memory.
         for start in range(0, len(indices), _AHEAD):
             chosen = [records[i] for i in indices[start : start + _AHEAD]]

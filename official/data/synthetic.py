@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class SyntheticStreets(indexed.IndexedDataset):
     train_size: int = 2000
     val_size: int = 200
     seed: int = 0
+    threads: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
         for name, least in (

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class SyntheticBoxes(indexed.IndexedDataset):
     val_size: int = 200
     seed: int = 0
     smallest: int = 24
+    threads: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
         if self.smallest < 1:

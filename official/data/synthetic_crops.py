@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class SyntheticCrops(indexed.IndexedDataset):
     train_size: int = 4000
     val_size: int = 500
     seed: int = 0
+    threads: ClassVar[int | None] = 1
 
     def __post_init__(self) -> None:
         least = {"side": 16, "train_size": 1, "val_size": 1, "seed": 0}

@@ -76,6 +76,14 @@ class Trainable(keras.Model):
             total = total + self._aggregate_additional_loss(penalty)
         return total
 
+    def __setattr__(self, name, value):
+        # Here Keras on JAX keeps all values after each step, and would look for layers
+        # among them: Python's time, in which the next step is not sent to the device.
+        if name == "_jax_state":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def train_step(self, *arguments):
         """As Keras's; on JAX it is given the values of all variables first."""
         if keras.backend.backend() != "jax":
