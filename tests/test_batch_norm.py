@@ -152,8 +152,8 @@ halves = np.random.default_rng(0).normal(size=(2, 4, 3, 3, 2)).astype("float32")
 halves[1] += 5
 with strategy.scope():
     layers = {
-        True: batch_norm.BatchNormalization(momentum=0.0, synchronized=True),
-        False: batch_norm.BatchNormalization(momentum=0.0),
+        True: batch_norm.BatchNormalization(momentum=0.9, synchronized=True),
+        False: batch_norm.BatchNormalization(momentum=0.9),
     }
     for layer in layers.values():
         layer.build((None, 3, 3, 2))
@@ -175,7 +175,8 @@ for synchronized, layer in layers.items():
         # Keras keeps statistics for each replica and reads the first one's.
         expected = halves[0].reshape(-1, 2).var(axis=0)
         means = outputs.reshape(2, -1, 2).mean(axis=1)
-    np.testing.assert_allclose(variance, expected, rtol=1e-4)
+    # Before the step the moving variance is 1.
+    np.testing.assert_allclose(variance, 0.9 + 0.1 * expected, rtol=1e-4)
     np.testing.assert_allclose(means, 0, atol=1e-4)
 print("agreed")
 """

@@ -56,6 +56,34 @@ def test_an_update_is_that_of_keras(name, factors, monkeypatch):
         )
 
 
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        [[3.0, 4.0], [12.0]],
+        [[0.3, 0.4], [0.0]],
+        [[3e19, 4.0], [1.0]],
+        [[float("inf"), 4.0], [1.0]],
+        [[float("nan"), 4.0], [1.0]],
+        [[3.0, 4.0], None],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_gradients_are_clipped_as_by_keras(gradients, dtype):
+    given = [None if each is None else tf.constant(each, dtype) for each in gradients]
+    theirs = keras.optimizers.SGD(0.1, global_clipnorm=6.5)
+    ours = keras.optimizers.SGD(0.1, global_clipnorm=6.5)
+    fused.fuse(ours)
+    for mine, other in zip(
+        ours._clip_gradients(given), theirs._clip_gradients(given), strict=True
+    ):
+        if other is None:
+            assert mine is None
+            continue
+        assert mine.dtype == dtype
+        np.testing.assert_allclose(mine, other, rtol=2e-3)
+
+
 def op_types(spec):
     variables = [
         keras.Variable(np.ones((5, 3), "float32"), name=f"{n}_kernel")

@@ -10,7 +10,7 @@ import sys
 from tflite_export import late_parts, quiet
 quiet.import_tensorflow()
 for name in late_parts.PARTS:
-    assert type(sys.modules[name]).__name__ == "_LazyModule", name
+    assert type(sys.modules[name]).__name__ == "Part", name
 assert not [each for each in sys.meta_path if type(each) is late_parts._Late]
 """
 
@@ -38,6 +38,20 @@ assert set(ops.gradient_registry.list()) == known
 for name, value in found.items():
     assert vars(tf)[name] is value, name
 assert tf.tpu.experimental.embedding and tf.feature_column.numeric_column
+""",
+    "several threads": """
+import sys, threading
+from concurrent import futures
+import tensorflow as tf
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+def look(number):
+    together.wait()
+    if number % 2:
+        return tf.compat.v1.Session.__name__ == "Session"
+    return callable(tf.feature_column.numeric_column)
+with futures.ThreadPoolExecutor(8) as pool:
+    assert all(pool.map(look, range(8)))
 """,
 }
 

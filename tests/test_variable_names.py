@@ -9,7 +9,7 @@ from official.training import preparation, variable_names
 def test_keras_tells_variables_apart_that_tensorflow_does_not():
     model = preparation.model(small.experiment(), fresh=True)
     variables = [*model.network.weights, *model.optimizer.variables]
-    known = {variable.value.name for variable in model.network.weights}
+    known = {variable.value.name for variable in variables}
     assert known == {"variable:0"}
     paths = {variable.path for variable in variables}
     assert len(paths) == len(variables)

@@ -79,7 +79,10 @@ class Dataset(abc.ABC):
 
     @property
     def drawn(self) -> bool:
-        """Whether a program makes the examples, and there is nothing to look over."""
+        """Whether a program makes the examples, all pictures of one size.
+
+        There is nothing to look over then, and one tells what all take in memory.
+        """
         return False
 
     @abc.abstractmethod

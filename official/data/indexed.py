@@ -268,7 +268,7 @@ class _Cached:
 def _bytes_of_example(dataset: IndexedDataset, split: str, limit: int | None) -> float:
     """Decoded, in the mean of a few; a training asks for one split several times."""
     count = len(kept_records(dataset, split)[:limit])
-    few = 1 if dataset.drawn else 5  # what a program draws has one size
+    few = 1 if dataset.drawn else 5
     sample = np.unique(np.linspace(0, count - 1, num=few).astype(int))
     arrays = [v for e in dataset.pick(split, sample.tolist()) for v in e.values()]
     return sum(np.asarray(array).nbytes for array in arrays) / len(sample)

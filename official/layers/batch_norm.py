@@ -110,16 +110,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
             number = math.prod(inputs.shape[:3])
             biased = max(number - 1, 1) / max(number, 1)
         alone = _replicas() == 1
-        mean = tf.cast(self.moving_mean, tf.float32)
-        variance = tf.cast(self.moving_variance, tf.float32)
+        # It moves the averages itself where one replica has all statistics.
+        mean = variance = tf.zeros([0])
+        if alone:
+            mean = tf.cast(self.moving_mean, tf.float32)
+            variance = tf.cast(self.moving_variance, tf.float32) / biased
         outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.cast(scale, tf.float32),
             offset=tf.cast(offset, tf.float32),
             mean=mean,
-            variance=variance / biased,
+            variance=variance,
             epsilon=self.epsilon,
-            # It moves the averages itself where one replica has all statistics.
             exponential_avg_factor=1.0 - self.momentum if alone else 1.0,
             is_training=True,
         )

@@ -15,9 +15,9 @@ import keras
 def fuse(optimizer: keras.optimizers.Optimizer) -> None:
     """Makes an optimizer use the kernels of its backend.
 
-    Nothing changes on other backends than TensorFlow, under several replicas but for
-    clipping, or for what no kernel computes. Results are those of Keras but for
-    rounding.
+    On other backends than TensorFlow nothing changes; under several replicas only
+    clipping does, and what has no kernel stays as Keras computes it. Results are those
+    of Keras but for rounding.
     """
     if keras.backend.backend() != "tensorflow":
         return
@@ -28,6 +28,7 @@ def fuse(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def _fuse_clipping(optimizer: Any) -> None:
+    """As Keras's `clip_by_global_norm`; each gradient is read once for the norm."""
     limit, one_by_one = optimizer.global_clipnorm, optimizer._clip_gradients
     if not limit:
         return
@@ -37,10 +38,12 @@ def _fuse_clipping(optimizer: Any) -> None:
 
         if not all(isinstance(gradient, tf.Tensor) for gradient in gradients):
             return one_by_one(gradients)
-        # Half of the squares' sum of each, by one kernel.
-        halves = [tf.cast(tf.nn.l2_loss(each), tf.float32) for each in gradients]
+        # Half of the squares' sum of each, a scalar, by one kernel.
+        halves = [tf.nn.l2_loss(tf.cast(each, tf.float32)) for each in gradients]
         norm = tf.sqrt(2.0 * tf.reduce_sum(tf.stack(halves)))
-        share = limit / tf.maximum(norm, limit)
+        # The difference is 0, or NaN where the norm is infinite: as in Keras a step
+        # that has run away is seen, not taken with all gradients 0.
+        share = limit / tf.maximum(norm, limit) + (norm - norm)
         return [each * tf.cast(share, each.dtype) for each in gradients]
 
     optimizer._clip_gradients = clip

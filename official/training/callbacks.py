@@ -6,7 +6,7 @@ import pathlib
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -210,12 +210,21 @@ class Phases(keras.callbacks.Callback):
             self.model.make_train_function(force=True)
 
 
+class Evaluator(Protocol):
+    """Judges the model that is trained."""
+
+    def prepare(self) -> None: ...
+
+    def __call__(self, epoch: int) -> dict[str, float]: ...
+
+
 class Evaluation(keras.callbacks.Callback):
     """Evaluates at the end of epochs and puts the values, as `val_...`, into the logs.
 
     Args:
         guard: Keeps the logs, should a signal end the evaluation.
-        evaluate: Gives the values by name, after an epoch (counted from 0).
+        evaluate: Gives the values by name, after an epoch (counted from 0); prepares
+            for that once the first step has been taken, which need not wait for it.
         every: Epochs between evaluations.
         epochs: The last epoch always ends in one.
     """
@@ -223,7 +232,7 @@ class Evaluation(keras.callbacks.Callback):
     def __init__(
         self,
         guard: Guard,
-        evaluate: Callable[[int], dict[str, float]],
+        evaluate: Evaluator,
         *,
         every: int,
         epochs: int,
@@ -231,8 +240,14 @@ class Evaluation(keras.callbacks.Callback):
         super().__init__()
         self._guard = guard
         self._evaluate = evaluate
+        self._prepared = False
         self._every = every
         self._epochs = epochs
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._prepared:
+            self._prepared = True
+            self._evaluate.prepare()
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:

@@ -2,18 +2,21 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from official import failures
+from official.layers import depthwise
 from official.report import terminal
 from official.training import (
     fine_tuning,
+    graph_passes,
     networks,
     teacher,
     trainable,
     variable_names,
+    workers,
 )
 from official.training import strategy as strategies
 from official.weights import initialize
@@ -21,6 +24,7 @@ from tflite_export.targets import base as targets
 
 if TYPE_CHECKING:
     from official import experiment as experiment_lib
+    from official.training import trainer as trainer_lib
 
 PROVENANCE = initialize.PROVENANCE
 """The file in a run folder that says whose weights it started from."""
@@ -51,6 +55,8 @@ def model(
 
         tf.config.experimental.enable_op_determinism()
     strategy = strategies.connect(trainer.strategy)
+    graph_passes.spare(precision=trainer.precision)
+    _require_compilable(trainer, strategy)
     if experiment.train.batch_size % strategy.num_replicas_in_sync:
         raise failures.RequestError(
             f"train.batch_size = {experiment.train.batch_size} does not divide by the "
@@ -114,6 +120,32 @@ def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
         )
 
 
+def _require_compilable(trainer: "trainer_lib.Trainer", strategy: Any) -> None:
+    """What TensorFlow can compile with XLA.
+
+    Raises:
+        RequestError: Names the setting and the way out.
+    """
+    if not trainer.jit_compile or keras.backend.backend() != "tensorflow":
+        return
+    if trainer.deterministic:
+        # Keras would leave the step uncompiled.
+        raise failures.RequestError(
+            "trainer.jit_compile = True: XLA has no deterministic form of every "
+            "operation of TensorFlow; set trainer.deterministic = False as well"
+        )
+    if strategy.num_replicas_in_sync == 1:
+        return
+    # XLA has no sums over CPUs; over hosts they were not tried.
+    if depthwise.on_cpu() or workers.count(strategy) > 1:
+        raise failures.RequestError(
+            "trainer.jit_compile = True is for one replica, or several GPUs of one "
+            "host, and trainer.strategy has "
+            f"{strategy.num_replicas_in_sync} replicas elsewhere: set "
+            "trainer.jit_compile = False"
+        )
+
+
 def total_steps(experiment: "experiment_lib.Experiment") -> int:
     """Steps of the whole training, at least 1."""
     return max(1, experiment.trainer.epochs * steps_per_epoch(experiment))
@@ -132,8 +164,8 @@ def _network(
 ) -> tuple[keras.Model, dict[str, str]]:
     """In the training form, and what is known of the weights it starts from."""
     network = networks.build_float(experiment, training=True)
-    # What is wrong with the form for evaluation ends here, not after the first epoch.
-    # At the same size nothing can be that is not with the other.
+    # What is wrong with the form for evaluation ends here. At the same size the two are
+    # alike, and `session` builds the other once the first step has been taken.
     task = experiment.task
     if network.input_shape[1:3] != task.scaled(task.image_size):
         networks.build_float(experiment, training=False)

@@ -3,7 +3,7 @@
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,6 +15,7 @@ from official.tasks import evaluation
 from official.training import (
     callbacks,
     checkpoints,
+    graph_passes,
     networks,
     one_program,
     preparation,
@@ -56,6 +57,8 @@ def train(
     trainer, classes = experiment.trainer, experiment.dataset.class_names
     state = checkpoints.State(class_names=classes)
     strategy = strategies.connect(trainer.strategy)
+    # Another thread or a setting of TensorFlow since then may have lost it.
+    graph_passes.spare(precision=trainer.precision)
     file = checkpoints.resumable(run_dir)
     digest = checkpoints.digest(file) if file else ""
     workers.require_same(digest, strategy, what=f"checkpoint in {run_dir}")
@@ -199,7 +202,7 @@ def _fit(
         callbacks.Phases(guard, experiment.quantization, total_steps=total),
         callbacks.Evaluation(
             guard,
-            _evaluator(experiment, model, guard),
+            _Evaluator(experiment, model, guard),
             every=trainer.evaluate_every,
             epochs=trainer.epochs,
         ),
@@ -244,42 +247,50 @@ def _fit(
         model.late.begin(active=False)
 
 
-def _evaluator(
-    experiment: "experiment_lib.Experiment",
-    model: trainable.Trainable,
-    guard: callbacks.Guard,
-) -> Callable[[int], dict[str, float]]:
+class _Evaluator:
     """Gives the metrics of the averaged weights, in the inference form."""
 
-    limit = experiment.trainer.evaluate_batches
+    def __init__(
+        self,
+        experiment: "experiment_lib.Experiment",
+        model: trainable.Trainable,
+        guard: callbacks.Guard,
+    ):
+        self._experiment = experiment
+        self._model = model
+        self._guard = guard
+        self._strategy = strategies.connect(experiment.trainer.strategy)
+        self._reestimation = _reestimation(experiment)
 
-    # Not before the first evaluation: the first step need not wait for it.
-    @functools.cache
-    def built() -> tuple[keras.Model, one_program.Predictor, Iterable[Any]]:
+    def prepare(self) -> None:
+        """Builds the network and opens the data; what is wrong with them ends here."""
+        _ = self._built
+
+    @functools.cached_property
+    def _built(self) -> tuple[keras.Model, one_program.Predictor, Iterable[Any]]:
+        experiment = self._experiment
         network = networks.build(experiment, training=False)
-        batches = guard.watched(evaluation_batches(experiment, batches=limit))
-        return network, one_program.Predictor(network), batches
+        batches = evaluation_batches(
+            experiment, batches=experiment.trainer.evaluate_batches
+        )
+        return network, one_program.Predictor(network), self._guard.watched(batches)
 
-    reestimation = _reestimation(experiment)
-    strategy = strategies.connect(experiment.trainer.strategy)
-
-    def evaluate(epoch: int) -> dict[str, float]:
-        network, predictor, batches = built()
+    def __call__(self, epoch: int) -> dict[str, float]:
+        network, predictor, batches = self._built
+        model, guard = self._model, self._guard
         weights = {v.path: ops.convert_to_numpy(v) for v in model.network.weights}
         weights |= checkpoints.averaged(model.optimizer)
-        if reestimation is not None:
-            guard.statistics = reestimation(weights, epoch=epoch)
+        if self._reestimation is not None:
+            guard.statistics = self._reestimation(weights, epoch=epoch)
             weights |= guard.statistics
         checkpoints.assign(network.weights, weights, source="the training network")
         result = evaluation.evaluate(
-            experiment.task,
+            self._experiment.task,
             {"Keras": predictor},
             batches,
-            class_names=experiment.dataset.class_names,
+            class_names=self._experiment.dataset.class_names,
         )
-        return workers.of_chief(result["Keras"].metrics, strategy)
-
-    return evaluate
+        return workers.of_chief(result["Keras"].metrics, self._strategy)
 
 
 def _reestimation(

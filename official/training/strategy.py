@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 
 from official import failures
-from official.training import graph_passes, one_program
+from official.training import one_program
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -166,7 +166,7 @@ class TPU(Strategy):
 
 @functools.lru_cache(maxsize=1)
 def connect(spec: Strategy) -> "tf.distribute.Strategy | one_program.OneProgram":
-    """The strategy of a spec, the same at each call; TensorFlow is set up for it.
+    """The strategy of a spec, the same at each call.
 
     Where several hosts take part it has to come before anything else of TensorFlow.
 
@@ -182,9 +182,7 @@ def connect(spec: Strategy) -> "tf.distribute.Strategy | one_program.OneProgram"
             f"{' or '.join(spec.backends)}, and KERAS_BACKEND is {backend}: set "
             f"KERAS_BACKEND={spec.backends[0]}, or trainer.strategy = @{instead}()"
         )
-    strategy = spec.create()
-    graph_passes.spare()
-    return strategy
+    return spec.create()
 
 
 def _require_cluster(text: str) -> None:

@@ -97,13 +97,16 @@ class Trainable(keras.Model):
         Keras 3.15 has none that works for several hosts: it sums the logs of a step
         over axis 0 there, and they are scalars
         (https://github.com/keras-team/keras/issues/20585). On one device its step is a
-        function inside another, which delays the first step by a twentieth.
+        function inside another, which takes longer to trace. What `run_eagerly` and
+        `steps_per_execution` ask for is left to Keras.
         """
         made: Any = getattr(self, "train_function", None)
         if made is not None and not force:
             return
-        if keras.backend.backend() == "tensorflow":
+        tensorflow = keras.backend.backend() == "tensorflow"
+        if tensorflow:
             gradient_sums.fix_order()
+        if tensorflow and not self.run_eagerly and self.steps_per_execution == 1:
             self.train_function = self._step_of_replicas()
         else:
             super().make_train_function(force=force)

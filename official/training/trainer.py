@@ -17,7 +17,8 @@ class Trainer:
         steps_per_epoch: Steps of one epoch; None is one pass over the training data.
         strategy: Devices.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        jit_compile: Compile the step with XLA; for GPUs (on CPUs it is far slower).
+        jit_compile: Compile the step with XLA; for GPUs (on CPUs it is far slower), and
+            with `deterministic = False`.
             Keras on JAX always does.
         deterministic: Use deterministic kernels, so that equal seeds give equal
             weights to the bit, also across an interruption.
