@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 # What neither a training nor a conversion of Keras 3 uses, at least not at first: the
-# API of TensorFlow 1, Keras 2 behind feature columns, embeddings of TPUs; a fifth of
-# the import's 2.4 s (docs/speed.md). No gradient is registered there. TensorFlow Lite
-# is not among them: imported late, its package would take the place of its API.
+# API of TensorFlow 1, Keras 2 behind feature columns, embeddings of TPUs. No gradient
+# is registered there. TensorFlow Lite is not among them: imported late, its package
+# would take the place of its API.
 PARTS = (
     "tensorflow._api.v2.__internal__.feature_column",
     "tensorflow._api.v2.compat",

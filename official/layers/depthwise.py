@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
-# Above this width of a kernel oneDNN has no vectorized gradient: at [16, 28, 28, 120]
-# the gradient of a 5x3 kernel takes it 1.4 ms, of a 5x4 kernel 12 ms. For 5x5 two of
-# 5x3 take 2.8 ms of a core, TensorFlow's own 10.6.
+# Above this width of a kernel oneDNN has no vectorized gradient: that of a 5x4 kernel
+# takes it eight times as long as that of a 5x3 kernel, and longer than TensorFlow's own
+# (docs/speed.md, `scripts/benchmark_depthwise.py`).
 _WIDEST_IN_ONEDNN = 3
 
 
@@ -33,9 +33,9 @@ def convolve(
     There TensorFlow hands it to oneDNN, whose gradient is several times slower for
     kernels wider than 3 than TensorFlow's own. A kernel 5 wide, stride 1, is divided
     into narrower ones; of others TensorFlow keeps for itself what has explicit padding.
-    Results are those of Keras; gradients too, but for rounding. On
-    other backends and devices, for kernels up to 3 wide, for dilation and in inference
-    this is Keras's convolution.
+    Results are those of Keras; gradients too, but for rounding. On other backends and
+    devices, for kernels up to 3 wide, for dilation and in inference this is Keras's
+    convolution.
 
     Args:
         inputs: `[B, H, W, C]`.
@@ -93,7 +93,7 @@ def _with_own_gradient(inputs: Any, kernel: Any, *, stride: int, padding: str) -
                 padding=padding,
             )
             if stride == 1 and padding == "SAME" and weights.shape[1] == 5:
-                return of_images, _of_five_columns(images, weights, outer)
+                return of_images, of_five_columns(images, weights, outer)
             of_weights = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
                 input=images,
                 filter_sizes=tf.shape(weights),
@@ -110,12 +110,20 @@ def _with_own_gradient(inputs: Any, kernel: Any, *, stride: int, padding: str) -
     return convolved(inputs, tf.convert_to_tensor(kernel))
 
 
-def _of_five_columns(images: Any, weights: Any, outer: Any) -> Any:
+def of_five_columns(images: Any, weights: Any, outer: Any) -> Any:
     """The gradient of a kernel 5 wide, stride 1, put together of two of 3-wide ones.
 
     Columns 1 to 3 are those of the narrower kernel. Columns 0, 2 and 4 lie two pixels
     apart: where two pixels side by side are taken for one with twice the channels, they
     are the columns of another 3-wide kernel.
+
+    Args:
+        images: `[B, H, W, C]`, what the kernel was applied to, with "same" padding.
+        weights: The kernel, `[h, 5, C, multiplier]`; its shape alone counts.
+        outer: Gradient of the outputs, `[B, H, W, C * multiplier]`.
+
+    Returns:
+        Of the shape of `weights`.
     """
     import tensorflow as tf
 

@@ -121,7 +121,7 @@ def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
 
 
 def _require_compilable(trainer: "trainer_lib.Trainer", strategy: Any) -> None:
-    """What TensorFlow can compile with XLA.
+    """Refuses to compile with XLA what TensorFlow cannot, or was never seen to.
 
     Raises:
         RequestError: Names the setting and the way out.
@@ -139,10 +139,9 @@ def _require_compilable(trainer: "trainer_lib.Trainer", strategy: Any) -> None:
     # XLA has no sums over CPUs; over hosts they were not tried.
     if depthwise.on_cpu() or workers.count(strategy) > 1:
         raise failures.RequestError(
-            "trainer.jit_compile = True is for one replica, or several GPUs of one "
-            "host, and trainer.strategy has "
-            f"{strategy.num_replicas_in_sync} replicas elsewhere: set "
-            "trainer.jit_compile = False"
+            "trainer.jit_compile = True is for one device or the GPUs of one host, not "
+            f"for the {strategy.num_replicas_in_sync} replicas of trainer.strategy: "
+            "set trainer.jit_compile = False"
         )
 
 

@@ -18,8 +18,7 @@ class Trainer:
         strategy: Devices.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         jit_compile: Compile the step with XLA; for GPUs (on CPUs it is far slower), and
-            with `deterministic = False`.
-            Keras on JAX always does.
+            with `deterministic = False`. Keras on JAX always does.
         deterministic: Use deterministic kernels, so that equal seeds give equal
             weights to the bit, also across an interruption.
         evaluate_every: Epochs between evaluations; the last epoch always ends in one.
