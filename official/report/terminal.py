@@ -111,14 +111,17 @@ class Progress(keras.callbacks.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._count += 1
-        if not self._ended and self._count == 1 and self._steps - self._done > 1:
+        # A model that takes several steps at once says how many.
+        taken = getattr(self.model, "steps_at_once", None) or 1
+        first = self._count == 0
+        self._count += taken
+        if not self._ended and first and self._steps - self._done > taken:
             self._compiled = time.perf_counter()
         seconds = time.perf_counter() - self._start
         self._rate = self._count * self._batch / max(seconds, 1e-9)
         if self._bar is not None:
             text = f"loss {logs['loss']:.4f}{self._judged}  {self._rate:.1f} images/s"
-            self._bar.update(self._task, advance=1, description=text)
+            self._bar.update(self._task, advance=taken, description=text)
             if self._count + self._done == self._steps:
                 self.stop()  # evaluation has a bar of its own
 

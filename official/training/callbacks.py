@@ -83,16 +83,22 @@ class Guard(keras.callbacks.Callback):
         # The means of the losses begin anew, and so does what is handed on of them.
         self.model.late.begin()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        left = self._steps_per_epoch - self.state.step % self._steps_per_epoch
+        self.model.steps_at_once = min(self.model.steps_per_execution, left)
+
     def on_train_batch_end(self, batch, logs=None):
         collector.wake()
-        self.state = dataclasses.replace(self.state, step=self.state.step + 1)
+        before = self.state.step
+        step = before + self.model.steps_at_once
+        self.state = dataclasses.replace(self.state, step=step)
         self.statistics = {}
         late = self.model.late
-        self._require_finite(logs or {}, self.state.step - late.behind)
-        if self.state.step % self._steps_per_epoch == 0:
+        self._require_finite(logs or {}, before if late.behind else step)
+        if step % self._steps_per_epoch == 0:
             return  # the epoch's end saves, after its evaluation
         asked = workers.any_of(self._signal is not None, self._strategy)
-        if asked or self.state.step % self._every == 0:
+        if asked or step // self._every > before // self._every:
             self._require_finite(late.newest(), self.state.step)
             self.save("last")
         self._stop_if(asked)

@@ -16,7 +16,8 @@ class LateLogs:
     other after every step in any case.
 
     Attributes:
-        behind: How many steps ago the losses arose that were given last, 0 or 1.
+        behind: How many calls of the step ago the losses arose that were given last, 0
+            or 1.
     """
 
     def __init__(self) -> None:

@@ -79,6 +79,19 @@ def _require_consistent(experiment: "experiment_lib.Experiment") -> None:
         RequestError: Names the settings and the way out.
     """
     scheme, spec = experiment.quantization, experiment.export
+    loop = experiment.trainer.steps_per_loop
+    if loop < 1:
+        raise failures.RequestError(f"trainer.steps_per_loop = {loop}: want 1 or more")
+    if loop > 1 and keras.backend.backend() != "tensorflow":
+        raise failures.RequestError(
+            f"trainer.steps_per_loop = {loop} is for Keras on TensorFlow: on "
+            f"{keras.backend.backend()} set trainer.steps_per_loop = 1"
+        )
+    if loop > 1 and scheme is not None:
+        raise failures.RequestError(
+            f"trainer.steps_per_loop = {loop}: quantization-aware training changes its "
+            "step on the way; set trainer.steps_per_loop = 1"
+        )
     experiment.task.require_form(spec.output)
     if scheme is None:
         return

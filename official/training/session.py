@@ -215,6 +215,8 @@ def _fit(
     if made is None or state.step or workers.count(strategy) > 1:
         made = _fed(experiment, strategy, start_step=state.step)
     batches = made
+    if trainer.steps_per_loop > 1:
+        model.loop(trainer.steps_per_loop)
     # An epoch that was interrupted is finished first, as an epoch with fewer steps.
     first = state.epoch + 1 if done else state.epoch
     fit = functools.partial(model.fit, callbacks=chain, verbose=0, shuffle=False)

@@ -30,6 +30,8 @@ class Trainable(keras.Model):
         provenance: What is known of the weights it starts with, see
             `official.weights.transfer.Transfer`.
         late: Gives callbacks the losses of the step before; see `LateLogs`.
+        steps_at_once: Of the next call of `train_function`, at most
+            `steps_per_execution`; None is as many.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Trainable(keras.Model):
         self._assign = assign
         self.provenance: dict[str, str] = {}
         self.late = late_logs.LateLogs()
+        self.steps_at_once: int | None = None
         self._task_losses = dict(losses)
         self._loss_terms = {
             name: keras.metrics.Mean(name=loss_terms.log_name(name)) for name in losses
@@ -97,8 +100,8 @@ class Trainable(keras.Model):
         Keras 3.15 has none that works for several hosts: it sums the logs of a step
         over axis 0 there, and they are scalars
         (https://github.com/keras-team/keras/issues/20585). On one device its step is a
-        function inside another, which takes longer to trace. What `run_eagerly` and
-        `steps_per_execution` ask for is left to Keras.
+        function inside another, which takes longer to trace. What `run_eagerly` asks
+        for is left to Keras.
         """
         made: Any = getattr(self, "train_function", None)
         if made is not None and not force:
@@ -106,13 +109,18 @@ class Trainable(keras.Model):
         tensorflow = keras.backend.backend() == "tensorflow"
         if tensorflow:
             gradient_sums.fix_order()
-        if tensorflow and not self.run_eagerly and self.steps_per_execution == 1:
-            self.train_function = self._step_of_replicas()
+        if tensorflow and not self.run_eagerly:
+            self.train_function = self._steps_of_replicas()
         else:
             super().make_train_function(force=force)
         self.train_function = self.late.wrap(self.train_function)
 
-    def _step_of_replicas(self) -> Callable[..., Any]:
+    def loop(self, steps: int) -> None:
+        """Lets `fit` take so many steps with one call from here on."""
+        self.steps_per_execution = steps
+        self.make_train_function(force=True)
+
+    def _steps_of_replicas(self) -> Callable[..., Any]:
         import tensorflow as tf
 
         strategy = self.distribute_strategy
@@ -120,16 +128,37 @@ class Trainable(keras.Model):
         if self.jit_compile:
             train_step = tf.function(train_step, autograph=False, jit_compile=True)
 
-        @tf.function(autograph=False)
-        def step(batches):
-            logs = strategy.run(train_step, args=(batches.get_next(),))
+        def one(batches):
+            return strategy.run(train_step, args=(batches.get_next(),))
+
+        def averaged(logs):
             mean = tf.distribute.ReduceOp.MEAN
             return {
                 name: strategy.reduce(mean, value, axis=None)
                 for name, value in logs.items()
             }
 
-        return step
+        @tf.function(autograph=False)
+        def step(batches):
+            return averaged(one(batches))
+
+        @tf.function(autograph=False)
+        def loop(batches, count):
+            def taken(number):
+                one(batches)
+                return number + 1
+
+            # One at a time: each begins with the weights that the last one left.
+            tf.while_loop(
+                lambda number: number < count, taken, [1], parallel_iterations=1
+            )
+            return averaged(one(batches))
+
+        def several(batches):
+            count = self.steps_at_once or self.steps_per_execution
+            return loop(batches, tf.constant(count))
+
+        return step if self.steps_per_execution == 1 else several
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # `preparation.model` has built all there is; and Keras fails at it for several

@@ -17,6 +17,10 @@ class Trainer:
         steps_per_epoch: Steps of one epoch; None is one pass over the training data.
         strategy: Devices.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        steps_per_loop: Steps that the host starts with one call, where TensorFlow
+            trains: a TPU, or a GPU with little to do in a step, need not wait for it
+            after each. Signals, checkpoints, and a loss that is not a number are minded
+            after each such loop.
         jit_compile: Compile the step with XLA; for GPUs (on CPUs it is far slower), and
             with `deterministic = False`. Keras on JAX always does.
         deterministic: Use deterministic kernels, so that equal seeds give equal
@@ -32,6 +36,7 @@ class Trainer:
     steps_per_epoch: int | None = None
     strategy: strategy_lib.Strategy = strategy_lib.OneDevice()
     precision: str = "float32"
+    steps_per_loop: int = 1
     jit_compile: bool = False
     deterministic: bool = True
     evaluate_every: int = 1
