@@ -54,6 +54,7 @@ MAY_CHANGE = (
     "trainer.evaluate_every",
     "trainer.evaluate_batches",
     "trainer.checkpoint_steps",
+    "trainer.steps_per_loop",
     "trainer.patience",
     "eval",
     "export",

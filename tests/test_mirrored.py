@@ -30,7 +30,8 @@ import small
 from official import runner
 flags = dict(name="small", overwrite=False, evaluate_only=False, dry_run=False)
 folder = pathlib.Path(sys.argv[1])
-runner.run(small.experiment(epochs=2, strategy=two), run_dir=folder, **flags)
+loops = small.experiment(epochs=2, strategy=two, steps_per_loop=2)
+runner.run(loops, run_dir=folder, **flags)
 # More epochs and another strategy are the same run, continued.
 runner.run(small.experiment(epochs=3), run_dir=folder, **flags)
 """
